@@ -1,0 +1,127 @@
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+MAKEFLAGS += --warn-undefined-variables --no-builtin-rules --no-print-directory
+
+FUZZTIME ?= 10s
+BENCHCOUNT ?= 1
+
+# The tools have mod files of their own, so that users of the module never see what the tools
+# depend on, and so that checksums are verified all the same. A newer version:
+#   go get -modfile=.tools/buf.mod -tool github.com/bufbuild/buf/cmd/buf@latest
+BUF := go tool -modfile=.tools/buf.mod buf
+STATICCHECK := go tool -modfile=.tools/lint.mod staticcheck
+BENCHSTAT := go tool -modfile=.tools/lint.mod benchstat
+
+# The oldest versions that are supported, which is what go.mod must ask for: a user is never made
+# to upgrade.
+FLOOR := google.golang.org/grpc@v1.67.0 google.golang.org/protobuf@v1.36.6
+
+.PHONY: help
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-18s %s\n", $$1, $$2 }' Makefile
+
+.PHONY: build
+build: ## Compile everything
+	go build ./...
+
+.PHONY: test
+test: ## Run the tests
+	go test ./...
+
+.PHONY: race
+race: ## Run the tests under the race detector
+	CGO_ENABLED=1 go test -race ./...
+
+.PHONY: fuzz
+fuzz: ## Run every fuzz target for FUZZTIME (10s)
+	@mkdir -p .tmp
+	go test -list '^Fuzz' ./... | awk '/^Fuzz/ { t[n++] = $$1 } /^ok/ { while (n) print $$2, t[--n] }' > .tmp/fuzz
+	@test -s .tmp/fuzz || { echo "there is no fuzz target"; exit 1; }
+	@while read -r pkg target; do \
+		echo "$$pkg $$target"; \
+		go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$pkg" < /dev/null; \
+	done < .tmp/fuzz
+
+.PHONY: bench
+bench: ## Run the benchmarks BENCHCOUNT (1) times and summarise them
+	@mkdir -p .tmp
+	go test -run '^$$' -bench . -benchmem -count $(BENCHCOUNT) ./... | tee .tmp/bench
+	$(BENCHSTAT) .tmp/bench
+
+.PHONY: generate
+generate: ## Regenerate gen/ from proto/
+	$(BUF) generate --template proto/buf.gen.yaml
+	$(BUF) generate --template proto/buf.gen.catalog.yaml
+
+.PHONY: checkgenerate
+checkgenerate: generate ## Fail if gen/ is not what proto/ generates
+	@changed=$$(git status --porcelain gen); test -z "$$changed" || { echo "$$changed"; git diff gen; exit 1; }
+
+.PHONY: lint
+lint: ## Check formatting, vet, staticcheck, and the protos
+	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "not gofmt'ed: $$unformatted"; exit 1; }
+	go vet ./...
+	$(STATICCHECK) ./...
+	$(BUF) lint
+	$(BUF) format --diff --exit-code
+
+# The contract is what was released and what is on main. On the tip of main itself that would be
+# a comparison with itself, so there the commit before counts too.
+.PHONY: breaking
+breaking: ## Fail if the protos break the last release or main
+	@git rev-parse --git-dir > /dev/null
+	@tag=$$(git describe --tags --abbrev=0 --match 'v[0-9]*' 2> /dev/null || true); \
+	main=origin/main; git rev-parse -q --verify origin/main > /dev/null || main=HEAD; \
+	before=; test "$$(git rev-parse -q --verify $$main)" != "$$(git rev-parse -q --verify HEAD)" || before=HEAD~1; \
+	compared=; for ref in $$tag $$main $$before; do \
+		git cat-file -e "$$ref:buf.yaml" 2> /dev/null || continue; \
+		rm -rf .tmp/against; mkdir -p .tmp/against; git archive "$$ref" buf.yaml proto | tar -x -C .tmp/against; \
+		echo "against $$ref"; $(BUF) breaking --against .tmp/against; compared=yes; \
+	done; test -n "$$compared" || echo "nothing to compare with yet"
+
+# must-reject(edit of the SDK's catalogue, what the check has to say about it). The edited copy
+# has to compile: otherwise the check fails, but for the wrong reason.
+define must-reject
+	@rm -rf .tmp/edited; mkdir -p .tmp/edited; cp -R buf.yaml proto .tmp/edited
+	@sed '$(1)' proto/yuanrong/sdk/v1/code.proto > .tmp/edited/proto/yuanrong/sdk/v1/code.proto
+	@$(BUF) build .tmp/edited -o /dev/null
+	@! $(BUF) breaking .tmp/edited --against . > .tmp/rejected
+	@grep '$(2)' .tmp/rejected
+endef
+
+.PHONY: breaking-selftest
+breaking-selftest: ## Prove that a renumbered, removed or renamed code fails the check
+	@mkdir -p .tmp
+	$(BUF) breaking --against .
+	$(call must-reject,s/CODE_INSTANCE_NOT_FOUND = 1003/CODE_INSTANCE_NOT_FOUND = 1009/,value "1003" on enum "Code" was deleted)
+	$(call must-reject,/CODE_INSTANCE_NOT_FOUND = /$(comma)/^  }];/d,value "1003" on enum "Code" was deleted)
+	$(call must-reject,s/CODE_INSTANCE_NOT_FOUND = /CODE_INSTANCE_MISSING = /,value "1003" on enum "Code" changed name)
+
+comma := ,
+
+.PHONY: floor
+floor: ## Run the tests at the oldest supported versions
+	@for want in $(FLOOR); do \
+		got=$$(go list -m -f '{{.Path}}@{{.Version}}' "$${want%@*}"); \
+		test "$$got" = "$$want" || { echo "go.mod asks for $$got, the floor is $$want"; exit 1; }; \
+	done
+	go test ./...
+
+.PHONY: newest
+newest: ## Run the tests at the newest versions (.tools/newest.mod)
+	go test -modfile=.tools/newest.mod ./...
+
+.PHONY: nested
+nested: ## Vet and test the modules below this one
+	@find . -name go.mod ! -path ./go.mod ! -path './.tmp/*' | sort | while read -r mod; do \
+		echo "$${mod%/go.mod}"; (cd "$${mod%/go.mod}" && go vet ./... && go test ./...) < /dev/null; \
+	done
+
+.PHONY: ci
+ci: lint checkgenerate breaking breaking-selftest floor race fuzz newest nested ## Everything that has to pass
+
+.PHONY: clean
+clean: ## Remove what the targets above leave behind
+	rm -rf .tmp
