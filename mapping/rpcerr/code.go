@@ -1,0 +1,256 @@
+package rpcerr
+
+import (
+	"fmt"
+	"log/slog"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"weak"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// A Code names one error of one domain. It is a comparable value of one word: a
+// switch case, a map key, a target of [errors.Is], and itself an error that a
+// handler may return. Returning or comparing one allocates nothing.
+//
+// Two codes are equal when domain and number are. The operator == agrees for
+// codes out of catalogues and for codes that a [Decoder] knowing these
+// catalogues has decoded; [errors.Is] agrees always.
+//
+// The zero Code is no code. There is no code for success: a non-nil error cannot
+// mean it.
+type Code struct{ row *Row }
+
+// CodeOf returns the code that a generated row describes; only generated code
+// should call it.
+func CodeOf(row *Row) Code { return Code{row} }
+
+// IsZero reports whether c is the zero Code, which names no error.
+func (c Code) IsZero() bool { return c.row == nil }
+
+// Listed reports whether c comes from a catalogue. A code that a newer peer sent
+// is not listed: it has a domain and a number, and nothing else.
+func (c Code) Listed() bool { return c.row != nil && c.row.Reason != "" }
+
+// Domain returns the domain in which the number has its meaning.
+func (c Code) Domain() string {
+	if c.row == nil {
+		return ""
+	}
+	return c.row.Domain
+}
+
+// Number returns the number of the error in its domain, or 0 for the zero Code.
+func (c Code) Number() int32 {
+	if c.row == nil {
+		return 0
+	}
+	return c.row.Number
+}
+
+// Reason returns the name of the error, such as INSTANCE_NOT_FOUND, or "" if c is
+// not listed.
+func (c Code) Reason() string {
+	if c.row == nil {
+		return ""
+	}
+	return c.row.Reason
+}
+
+// GRPCCode returns the gRPC code that the error travels with, Unknown if c is not
+// listed.
+func (c Code) GRPCCode() codes.Code {
+	if !c.Listed() {
+		return codes.Unknown
+	}
+	return c.row.GRPC
+}
+
+// Retry returns the catalogue's retry hint, class [Never] if c is not listed.
+func (c Code) Retry() Retry {
+	if !c.Listed() {
+		return Retry{Class: Never}
+	}
+	return c.row.Retry
+}
+
+// DocumentedMessage returns the short text by which the platform documents the
+// code, or "" if it gives none.
+func (c Code) DocumentedMessage() string {
+	if c.row == nil {
+		return ""
+	}
+	return c.row.DocumentedMessage
+}
+
+// Description says what happened, in the language of a BCP 47 tag such as "zh-CN"
+// or "en". Tags of other languages, and Chinese where the catalogue has none, get
+// English. It is empty if c is not listed.
+func (c Code) Description(tag string) string {
+	if c.row == nil {
+		return ""
+	}
+	return c.row.text(tag).Description
+}
+
+// Remedy says what to do about the error, in the same language as Description. It
+// is empty where the catalogue gives no advice.
+func (c Code) Remedy(tag string) string {
+	if c.row == nil {
+		return ""
+	}
+	return c.row.text(tag).Remedy
+}
+
+// Describe returns description and remedy in one line.
+func (c Code) Describe(tag string) string {
+	description, remedy := c.Description(tag), c.Remedy(tag)
+	if remedy == "" {
+		return description
+	}
+	return description + " " + remedy
+}
+
+// String returns reason and number, "INSTANCE_NOT_FOUND (1003)". A code that is not
+// listed gives domain and number, "sdk.yuanrong 9999".
+func (c Code) String() string {
+	switch {
+	case c.row == nil:
+		return "no code"
+	case !c.Listed():
+		return c.row.Domain + " " + strconv.Itoa(int(c.row.Number))
+	}
+	return c.row.Reason + " (" + strconv.Itoa(int(c.row.Number)) + ")"
+}
+
+// Error returns what the [Error] made of c alone returns: the code and the
+// catalogue's English text.
+func (c Code) Error() string {
+	if c.row == nil {
+		return c.String()
+	}
+	return c.bare().Error()
+}
+
+// Is reports whether target is a Code of the same domain and number.
+func (c Code) Is(target error) bool {
+	t, ok := target.(Code)
+	return ok && c.same(t)
+}
+
+func (c Code) same(d Code) bool {
+	if c.row == d.row {
+		return c.row != nil
+	}
+	return c.row != nil && d.row != nil && c.row.Number == d.row.Number && c.row.Domain == d.row.Domain
+}
+
+// GRPCStatus returns the status by which gRPC sends the code when a handler
+// returns it: the catalogue's gRPC code, English text and details. It is made at
+// first use and shared from then on. For the zero Code it is nil, which gRPC
+// sends as Unknown.
+func (c Code) GRPCStatus() *status.Status {
+	if c.row == nil {
+		return nil
+	}
+	return c.bare().GRPCStatus()
+}
+
+// LogValue returns domain, number and reason as a group; see [slog.LogValuer].
+func (c Code) LogValue() slog.Value {
+	return slog.GroupValue(
+		slog.String("domain", c.Domain()),
+		slog.Int("number", int(c.Number())),
+		slog.String("reason", c.Reason()),
+	)
+}
+
+// bare returns the error that c alone stands for, the same one at every call.
+func (c Code) bare() *Error {
+	if e := c.row.bare.Load(); e != nil {
+		return e
+	}
+	c.row.bare.CompareAndSwap(nil, c.newError())
+	return c.row.bare.Load()
+}
+
+// AsError returns the error that c alone stands for, with the catalogue's text.
+// It returns nil for the zero Code.
+func (c Code) AsError() *Error {
+	if c.row == nil {
+		return nil
+	}
+	return c.bare()
+}
+
+func (c Code) newError() *Error {
+	return &Error{code: c, grpc: c.GRPCCode(), retry: c.Retry()}
+}
+
+// Errorf returns an error with this code and a message for the peer, formatted as
+// by [fmt.Sprintf]. The message is sent, so %w is not for it; a cause that stays in
+// the process goes through [Code.Wrap].
+func (c Code) Errorf(format string, args ...any) *Error {
+	e := c.newError()
+	e.message = validUTF8(fmt.Sprintf(format, args...))
+	return e
+}
+
+// Wrap returns an error with this code and the catalogue's text. The cause stays
+// in the process: [errors.Is] and [errors.As] find it there, the peer never sees
+// it. A nil cause is allowed.
+func (c Code) Wrap(cause error) *Error {
+	e := c.newError()
+	e.cause = cause
+	return e
+}
+
+// Wrapf returns an error with this code, a cause that stays in the process and a
+// message for the peer, formatted as by [fmt.Sprintf].
+func (c Code) Wrapf(cause error, format string, args ...any) *Error {
+	e := c.Errorf(format, args...)
+	e.cause = cause
+	return e
+}
+
+// With returns an error with this code, the catalogue's text and one metadata
+// entry; see [Error.With].
+func (c Code) With(key, value string) *Error {
+	return c.newError().With(key, value)
+}
+
+// identity is what two equal codes have in common.
+type identity struct {
+	domain string
+	number int32
+}
+
+// unlisted holds a weak.Pointer[Row] for the identity of each unlisted code that
+// is in use, so that equal codes are one pointer and nothing is kept for longer
+// than somebody holds the code: a peer that sends a million numbers leaves
+// nothing behind.
+var unlisted sync.Map
+
+// unlistedCode returns the code of a number that no known catalogue lists.
+func unlistedCode(domain string, number int32) Code {
+	id := identity{domain, number}
+	for {
+		if known, ok := unlisted.Load(id); ok {
+			if row := known.(weak.Pointer[Row]).Value(); row != nil {
+				return Code{row}
+			}
+			unlisted.CompareAndDelete(id, known)
+		}
+		id.domain = strings.Clone(domain) // not to keep the status that it came in
+		row := &Row{Domain: id.domain, Number: number}
+		ref := weak.Make(row)
+		if _, taken := unlisted.LoadOrStore(id, ref); !taken {
+			runtime.AddCleanup(row, func(id identity) { unlisted.CompareAndDelete(id, ref) }, id)
+			return Code{row}
+		}
+	}
+}

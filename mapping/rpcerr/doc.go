@@ -1,0 +1,35 @@
+// Package rpcerr holds the values that error catalogues are made of: a [Code],
+// the [Catalog] it belongs to, and the [Error] that a handler raises from it.
+// Generated catalogues stand on this package as generated messages stand on the
+// protobuf runtime. Code that raises or reads errors imports a catalogue and
+// package mapping, and rarely this one.
+//
+// # Identity
+//
+// A code is identified by its domain and number, never by text, gRPC code or
+// detail bytes: number 1003 of one domain and number 1003 of another are two
+// codes.
+//
+// # What crosses the wire
+//
+// An error becomes one google.rpc.Status that says each fact once, in this order:
+//
+//  1. yuanrong.errors.v1.ErrorInfo: domain, number, retry class and delay,
+//     request id, and a mark if something was trimmed;
+//  2. google.rpc.ErrorInfo: reason, domain and metadata, for clients in any
+//     language that know no more than AIP-193;
+//  3. google.rpc.RetryInfo, only where repeating this very call is safe;
+//  4. details that others attached, as they were.
+//
+// Only the message, the metadata and attached details travel. Causes, wrapped
+// text and stacks stay in the process.
+//
+// # Invariants
+//
+//   - Every value is immutable and safe for concurrent use.
+//   - No method panics on a nil *Error or the zero Code.
+//   - A non-nil error never has a status of code OK.
+//   - Equal errors give equal bytes.
+//   - Whatever has to be trimmed, domain, number, reason, gRPC code and retry
+//     hint arrive.
+package rpcerr

@@ -1,0 +1,431 @@
+package rpcerr
+
+import (
+	"slices"
+	"strings"
+	"sync"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/anypb"
+
+	spb "google.golang.org/genproto/googleapis/rpc/status"
+)
+
+// The budget of a status: how many bytes of header list it may take, counted as
+// gRPC counts them (see [Size]).
+const (
+	// DefaultBudget fits nginx's default buffer of one page.
+	DefaultBudget = 4096
+	// MaxBudget leaves a peer with the customary limit of 8 KiB about 1 KiB for
+	// trailers of others.
+	MaxBudget = 7168
+	// MinBudget always has room for what is never trimmed.
+	MinBudget = 1024
+)
+
+// Wire says what is added to an error for one call. The zero value adds nothing.
+type Wire struct {
+	// RequestID identifies the request in logs; an id that the error has already
+	// is kept.
+	RequestID string
+	// Idempotent says that the method is declared idempotent, so that RetryInfo
+	// goes with errors of class [Idempotent] too.
+	Idempotent bool
+	// Budget bounds the status on the wire, in bytes as counted by [Size]: 0 for
+	// DefaultBudget; values outside MinBudget…MaxBudget are brought inside.
+	Budget int
+	// Details are attached behind the error's own, unless it has one of their type.
+	Details []proto.Message
+}
+
+func (w *Wire) budget() int {
+	switch {
+	case w.Budget == 0:
+		return DefaultBudget
+	case w.Budget < MinBudget:
+		return MinBudget
+	case w.Budget > MaxBudget:
+		return MaxBudget
+	}
+	return w.Budget
+}
+
+// Seal returns e as it is sent for one call: its GRPCStatus is made now and fits
+// the budget. A received error keeps the status it came in, byte for byte, as long
+// as that fits and is valid UTF-8. Seal returns e itself where nothing is to be
+// added.
+func (e *Error) Seal(w Wire) *Error {
+	if e == nil {
+		return nil
+	}
+	if len(w.Details) > 0 {
+		e = e.withMissing(w.Details)
+	}
+	if e.received != nil {
+		return e.sealReceived(w)
+	}
+	id := e.requestID
+	if id == "" && w.RequestID != "" {
+		id = validRequestID(w.RequestID)
+	}
+	addsRetryInfo := w.Idempotent && e.retry.Class == Idempotent
+	if id == e.requestID && w.budget() == DefaultBudget {
+		switch {
+		case !addsRetryInfo:
+			return e // GRPCStatus makes just that
+		case e.isBare():
+			return e.code.repeatable()
+		}
+	}
+	sealed := e.derive()
+	sealed.requestID = id
+	sealed.status.Store(sealed.encode(w))
+	return sealed
+}
+
+// isBare reports whether e is what its code alone stands for.
+func (e *Error) isBare() bool { return e.code.row != nil && e == e.code.row.bare.Load() }
+
+// repeatable returns what the code alone stands for when an idempotent method
+// raises it, the same error at every call.
+func (c Code) repeatable() *Error {
+	if e := c.row.repeatable.Load(); e != nil {
+		return e
+	}
+	e := c.newError()
+	e.status.Store(e.encode(Wire{Idempotent: true}))
+	c.row.repeatable.CompareAndSwap(nil, e)
+	return c.row.repeatable.Load()
+}
+
+// withMissing attaches those details of whose type e has none yet.
+func (e *Error) withMissing(details []proto.Message) *Error {
+	existing := e.details
+	if e.received != nil {
+		existing = e.received.GetDetails()
+	}
+	var missing []proto.Message
+	for _, m := range details {
+		if m == nil {
+			continue
+		}
+		name := string(m.ProtoReflect().Descriptor().FullName())
+		if !slices.ContainsFunc(existing, func(a *anypb.Any) bool { return typeName(a.GetTypeUrl()) == name }) {
+			missing = append(missing, m)
+		}
+	}
+	if len(missing) == 0 {
+		return e
+	}
+	return e.WithDetails(missing...)
+}
+
+// sealReceived passes a received status on as it is, or, where it is too large or
+// damaged, what of it can be sent.
+func (e *Error) sealReceived(w Wire) *Error {
+	if isValid(e.received) && Size(e.received) <= w.budget() {
+		return e
+	}
+	sealed := e.derive()
+	sealed.status.Store(sealed.encode(w))
+	return sealed
+}
+
+// isValid reports whether gRPC will send the status whole.
+func isValid(st *spb.Status) bool {
+	if !isErrorCode(codes.Code(st.GetCode())) || validUTF8(st.GetMessage()) != st.GetMessage() {
+		return false
+	}
+	for _, d := range st.GetDetails() {
+		if validUTF8(d.GetTypeUrl()) != d.GetTypeUrl() {
+			return false
+		}
+	}
+	return true
+}
+
+// isErrorCode reports whether c is one of the 16 codes that gRPC defines for
+// errors.
+func isErrorCode(c codes.Code) bool { return c > codes.OK && c <= codes.Unauthenticated }
+
+// A draft is a status about to be encoded, with what may be trimmed.
+type draft struct {
+	grpc      codes.Code
+	message   string
+	code      Code
+	reason    string
+	metadata  []pair
+	retry     Retry
+	retryInfo bool
+	requestID string
+	trimmed   bool
+	foreign   []*anypb.Any
+}
+
+// scratch is what one encoding needs for a moment. The status that is made of it
+// is a deep copy, so it can be used again at once.
+type scratch struct {
+	status  spb.Status
+	own     [3]anypb.Any
+	details []*anypb.Any
+	buf     []byte
+}
+
+var scratches = sync.Pool{New: func() any {
+	return &scratch{details: make([]*anypb.Any, 0, 4), buf: make([]byte, 0, 512)}
+}}
+
+// encode makes the status of e. It never fails and never returns nil.
+func (e *Error) encode(w Wire) *status.Status {
+	d := draft{
+		grpc:      e.grpc,
+		message:   e.Message(),
+		code:      e.code,
+		reason:    e.Reason(),
+		metadata:  e.metadata,
+		retry:     e.retry,
+		retryInfo: e.retry.repeatable(w.Idempotent),
+		requestID: e.requestID,
+		trimmed:   e.trimmed,
+		foreign:   e.details,
+	}
+	if !isErrorCode(d.grpc) {
+		d.grpc = codes.Unknown
+	}
+	d.fit(w.budget())
+
+	s := scratches.Get().(*scratch)
+	st := status.FromProto(d.fill(s))
+	s.release()
+	return st
+}
+
+// fill writes the draft into s and returns the status in it.
+func (d *draft) fill(s *scratch) *spb.Status {
+	s.details, s.buf = s.details[:0], s.buf[:0]
+	if !d.code.IsZero() {
+		domain := d.code.Domain()
+		s.buf = appendErrorInfo(s.buf, domain, d.code.Number(), d.retry, d.requestID, d.trimmed)
+		first := len(s.buf)
+		s.buf = appendGoogleInfo(s.buf, d.reason, domain, d.metadata)
+		second := len(s.buf)
+		if d.retryInfo {
+			s.buf = appendRetryInfo(s.buf, d.retry.Delay)
+		}
+		// Only now: an append above may have moved the buffer.
+		s.add(0, errorInfoURL, s.buf[:first])
+		s.add(1, googleInfoURL, s.buf[first:second])
+		if d.retryInfo {
+			s.add(2, retryInfoURL, s.buf[second:])
+		}
+	}
+	s.details = append(s.details, d.foreign...)
+	s.status.Code, s.status.Message, s.status.Details = int32(d.grpc), d.message, s.details
+	return &s.status
+}
+
+func (s *scratch) add(i int, url string, value []byte) {
+	s.own[i].TypeUrl, s.own[i].Value = url, value
+	s.details = append(s.details, &s.own[i])
+}
+
+// maxKeptBuffer bounds the memory that an idle scratch holds on to.
+const maxKeptBuffer = 8 << 10
+
+func (s *scratch) release() {
+	if cap(s.buf) > maxKeptBuffer || cap(s.details) > 64 {
+		return
+	}
+	clear(s.details)
+	s.status.Message, s.status.Details = "", nil
+	scratches.Put(s)
+}
+
+// What a Trailers-Only response costs besides message and details: :status,
+// content-type and grpc-status, each with 32 bytes of overhead (RFC 9113 §6.5.2).
+const fixedSize = len(":status"+"200") + 32 +
+	len("content-type"+"application/grpc") + 32 +
+	len("grpc-status"+"16") + 32
+
+const (
+	messageOverhead = len("grpc-message") + 32
+	detailsOverhead = len("grpc-status-details-bin") + 32
+)
+
+// Size returns how many bytes a status takes in the header list of a response, as
+// HTTP/2 and gRPC count them: every field with its name and 32 bytes, the message
+// percent-encoded, and, if there are details, the whole status once more in base64.
+func Size(st *spb.Status) int {
+	size := fixedSize + messageOverhead + percentSize(st.GetMessage())
+	if len(st.GetDetails()) > 0 {
+		size += detailsOverhead + base64Size(proto.Size(st))
+	}
+	return size
+}
+
+// base64Size is the length of n bytes in base64 without padding.
+func base64Size(n int) int { return (n*4 + 2) / 3 }
+
+// percentSize is the length of a valid string in gRPC's percent-encoding.
+func percentSize(s string) int {
+	n := len(s)
+	for i := 0; i < len(s); i++ {
+		if !isPlain(s[i]) {
+			n += 2
+		}
+	}
+	return n
+}
+
+// isPlain reports whether gRPC leaves a byte of a message as it is.
+func isPlain(b byte) bool { return b >= ' ' && b <= '~' && b != '%' }
+
+// size returns the [Size] of the status that the draft becomes.
+func (d *draft) size() int {
+	size := fixedSize + messageOverhead + percentSize(d.message)
+	if d.code.IsZero() && len(d.foreign) == 0 {
+		return size
+	}
+	n := 1 + sizeVarint(uint64(d.grpc)) + sizeString(d.message)
+	if !d.code.IsZero() {
+		n += d.ownSize()
+	}
+	for _, a := range d.foreign {
+		n += sizeBytes(proto.Size(a))
+	}
+	return size + detailsOverhead + base64Size(n)
+}
+
+// ownSize is the size of our own details in the encoded status.
+func (d *draft) ownSize() int {
+	domain := d.code.Domain()
+	hint := 1 + sizeVarint(uint64(d.retry.Class))
+	if ms := uint64(d.retry.Delay.Milliseconds()); ms != 0 {
+		hint += 1 + sizeVarint(ms)
+	}
+	info := sizeString(domain) + 1 + sizeVarint(uint64(d.code.Number())) + sizeBytes(hint) + sizeString(d.requestID)
+	if d.trimmed {
+		info += 2
+	}
+	google := sizeString(d.reason) + sizeString(domain)
+	for _, p := range d.metadata {
+		google += sizeBytes(sizeBytes(len(p.key)) + sizeBytes(len(p.value)))
+	}
+	n := sizeDetail(errorInfoURL, info) + sizeDetail(googleInfoURL, google)
+	if d.retryInfo {
+		var buf [16]byte
+		n += sizeDetail(retryInfoURL, len(appendRetryInfo(buf[:0], d.retry.Delay)))
+	}
+	return n
+}
+
+// sizeDetail is the size of one detail in a status.
+func sizeDetail(url string, value int) int {
+	size := sizeString(url)
+	if value > 0 {
+		size += sizeBytes(value)
+	}
+	return sizeBytes(size)
+}
+
+// The first message is kept to a quarter of the budget, for in Chinese it costs 13
+// bytes a character; the other figures are steps of the trimming order.
+const messageShare = 4
+
+// fit trims the draft until it fits the budget, in this order, and marks it:
+//
+//  1. details of others: LocalizedMessage, DebugInfo and Help first, then from the
+//     last to the first;
+//  2. the message, to a quarter of the budget;
+//  3. metadata values, the longest first, each to nothing; the keys stay;
+//  4. the rest of the metadata;
+//  5. the message, as far as needed.
+//
+// Domain, number, reason, gRPC code, retry hint and request id are never trimmed:
+// they fit into MinBudget.
+func (d *draft) fit(budget int) {
+	if d.fits(budget) {
+		return
+	}
+	d.trimmed = true
+	for len(d.foreign) > 0 && !d.fits(budget) {
+		d.dropForeign()
+	}
+	if d.fits(budget) {
+		return
+	}
+	d.message = cutPercent(d.message, budget/messageShare)
+	d.metadata = slices.Clone(d.metadata)
+	for !d.fits(budget) && d.emptyLongestValue() {
+	}
+	if d.fits(budget) {
+		return
+	}
+	d.metadata = nil
+	for over := d.size() - budget; over > 0 && d.message != ""; over = d.size() - budget {
+		// A byte of the message costs at least two and a third on the wire.
+		d.message = cutPercent(d.message, max(0, percentSize(d.message)-max(1, over/3)))
+	}
+}
+
+func (d *draft) fits(budget int) bool { return d.size() <= budget }
+
+// firstToGo are the types of details that are dropped before others.
+var firstToGo = [...]string{"google.rpc.LocalizedMessage", debugInfoType, "google.rpc.Help"}
+
+func (d *draft) dropForeign() {
+	i := len(d.foreign) - 1
+	for _, name := range firstToGo {
+		j := slices.IndexFunc(d.foreign, func(a *anypb.Any) bool { return typeName(a.GetTypeUrl()) == name })
+		if j >= 0 {
+			i = j
+			break
+		}
+	}
+	d.foreign = slices.Delete(slices.Clone(d.foreign), i, i+1)
+}
+
+// emptyLongestValue empties the longest metadata value, the last of several, and
+// reports whether there was one.
+func (d *draft) emptyLongestValue() bool {
+	longest := -1
+	for i, p := range d.metadata {
+		if p.value != "" && (longest < 0 || len(p.value) >= len(d.metadata[longest].value)) {
+			longest = i
+		}
+	}
+	if longest < 0 {
+		return false
+	}
+	d.metadata[longest].value = ""
+	return true
+}
+
+// cutPercent returns as much of s as takes at most limit bytes in gRPC's
+// percent-encoding, and never half a character.
+func cutPercent(s string, limit int) string {
+	size := 0
+	for i := 0; i < len(s); i++ {
+		size++
+		if !isPlain(s[i]) {
+			size += 2
+		}
+		if size > limit {
+			return strings.TrimRight(cut(s, i), " ")
+		}
+	}
+	return s
+}
+
+func sizeVarint(v uint64) int {
+	n := 1
+	for ; v >= 0x80; v >>= 7 {
+		n++
+	}
+	return n
+}
+
+// sizeBytes is the size of a field below 16 that holds n bytes.
+func sizeBytes(n int) int { return 1 + sizeVarint(uint64(n)) + n }

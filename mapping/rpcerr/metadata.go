@@ -1,0 +1,94 @@
+package rpcerr
+
+import (
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// A pair is one metadata entry.
+type pair struct{ key, value string }
+
+// with returns pairs with key set to value, in the order of keys, so that equal
+// metadata gives equal bytes. The argument is left as it is.
+func with(pairs []pair, key, value string) []pair {
+	i, found := slices.BinarySearchFunc(pairs, key, func(p pair, key string) int {
+		return strings.Compare(p.key, key)
+	})
+	if found {
+		pairs = slices.Clone(pairs)
+		pairs[i].value = value
+		return pairs
+	}
+	longer := make([]pair, 0, len(pairs)+1)
+	longer = append(longer, pairs[:i]...)
+	longer = append(longer, pair{key, value})
+	return append(longer, pairs[i:]...)
+}
+
+// maxKey is the longest metadata key that AIP-193 allows.
+const maxKey = 64
+
+// validKey returns key in the form that AIP-193 asks for, [a-z][a-zA-Z0-9-_]+ of
+// at most 64 characters: a capital in front becomes small, characters that are
+// not allowed become underscores, what still begins or ends wrongly is filled up.
+func validKey(key string) string {
+	if isValidKey(key) {
+		return key
+	}
+	var b strings.Builder
+	for i, r := range key {
+		if b.Len() == maxKey {
+			break
+		}
+		if r >= utf8.RuneSelf || !keyByte(byte(r)) {
+			r = '_'
+		}
+		if i == 0 && (r < 'a' || r > 'z') {
+			if r >= 'A' && r <= 'Z' {
+				r += 'a' - 'A'
+			} else {
+				b.WriteByte('x')
+			}
+		}
+		b.WriteRune(r)
+	}
+	if b.Len() == 0 {
+		b.WriteByte('x')
+	}
+	if b.Len() == 1 {
+		b.WriteByte('_')
+	}
+	return b.String()
+}
+
+func isValidKey(key string) bool {
+	if len(key) < 2 || len(key) > maxKey || key[0] < 'a' || key[0] > 'z' {
+		return false
+	}
+	for i := 1; i < len(key); i++ {
+		if !keyByte(key[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func keyByte(b byte) bool {
+	return b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z' || b >= '0' && b <= '9' || b == '-' || b == '_'
+}
+
+// validUTF8 returns s with each run of invalid bytes replaced by U+FFFD, because
+// one bad byte in a string makes gRPC drop all details of a status.
+func validUTF8(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }
+
+// cut returns at most limit bytes of s, and never half a character.
+func cut(s string, limit int) string {
+	if len(s) <= limit {
+		return s
+	}
+	for limit > 0 && !utf8.RuneStart(s[limit]) {
+		limit--
+	}
+	return s[:limit]
+}
