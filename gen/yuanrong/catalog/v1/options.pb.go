@@ -170,8 +170,9 @@ type CatalogOptions struct {
 	// unique among all catalogues that can meet in one program. It is what google.rpc.ErrorInfo
 	// calls the domain. Required, and never changed afterwards.
 	Domain string `protobuf:"bytes,1,opt,name=domain,proto3" json:"domain,omitempty"`
-	// The import path of the Go package that is generated from the catalogue. Required by the Go
-	// generator, ignored by any other.
+	// The Go package that is generated from the catalogue: "import/path" or "import/path;name".
+	// Absent, it is a folder below the Go package of the proto file, named like the last component
+	// of the proto package that is not a version. Only the Go generator reads it.
 	GoPackage     string `protobuf:"bytes,2,opt,name=go_package,json=goPackage,proto3" json:"go_package,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

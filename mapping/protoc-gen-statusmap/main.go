@@ -1,0 +1,223 @@
+// Command protoc-gen-statusmap turns an enum of error codes into a Go package of
+// ready-to-use codes. It is a plugin of the Protocol Buffers compiler: protoc and
+// buf start it, nobody else needs to.
+//
+// # Declaring a catalogue
+//
+// A team writes down its errors once, as an enum with the option
+// yuanrong.catalog.v1.catalog whose values carry the option
+// yuanrong.catalog.v1.code:
+//
+//	syntax = "proto3";
+//	package acme.billing.v1;
+//
+//	import "yuanrong/catalog/v1/options.proto";
+//
+//	option go_package = "example.com/acme/gen/acme/billing/v1;billingv1";
+//
+//	// The errors of the billing service.
+//	enum Code {
+//	  option (yuanrong.catalog.v1.catalog) = { domain: "billing.acme" };
+//
+//	  CODE_UNSPECIFIED = 0;
+//	  CODE_NO_CREDIT = 1003 [(yuanrong.catalog.v1.code) = {
+//	    grpc_code: GRPC_CODE_FAILED_PRECONDITION
+//	    retry_class: RETRY_CLASS_NEVER
+//	    en: { description: "The account has no money left." remedy: "Pay, then call again." }
+//	  }];
+//	}
+//
+// The option is found by copying two folders out of this module's proto folder,
+// here to third_party/statusmap (the download is read-only, hence the chmod):
+//
+//	dir=$(go list -m -f '{{.Dir}}' github.com/openyuanrong/statusmap)
+//	mkdir -p third_party/statusmap/yuanrong
+//	cp -r $dir/proto/yuanrong/catalog $dir/proto/yuanrong/errors third_party/statusmap/yuanrong
+//	chmod -R u+w third_party/statusmap
+//
+// and by naming the copy in buf.yaml:
+//
+//	version: v2
+//	modules:
+//	  - path: proto
+//	  - path: third_party/statusmap
+//
+// The plugin goes into buf.gen.yaml. The inputs line keeps other plugins, such as
+// protoc-gen-go, from generating code for the copy as well: it exists already, in
+// this module.
+//
+//	version: v2
+//	inputs:
+//	  - directory: proto
+//	plugins:
+//	  - local: ["go", "run", "github.com/openyuanrong/statusmap/mapping/protoc-gen-statusmap"]
+//	    strategy: all
+//	    out: gen
+//	    opt: module=example.com/acme/gen
+//
+// Then `buf generate` writes gen/acme/billing/v1/billing/catalog.statusmap.go, and
+// billing.NoCredit is an error that a handler can return. With protoc it is
+//
+//	protoc -I proto -I third_party/statusmap \
+//	  --statusmap_out=gen --statusmap_opt=module=example.com/acme/gen acme/billing/v1/code.proto
+//
+// # Where the package goes
+//
+// Without go_package in the option it is a folder below the Go package of the
+// proto file, named like the last component of the proto package that is not a
+// version. The folder of its own is what keeps the descriptors of the options out
+// of programs that use the codes. With go_package ("import/path" or
+// "import/path;name") it is that package; this needs file names that follow
+// import paths, so it cannot go with paths=source_relative.
+//
+// The plugin takes the parameters that all Go plugins take: module=, paths= and
+// M<file>=<import path>.
+//
+// # What it refuses
+//
+// A catalogue with a mistake generates nothing. All mistakes of a run are
+// reported together, each with file, enum and value.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"google.golang.org/protobuf/compiler/protogen"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/descriptorpb"
+	"google.golang.org/protobuf/types/pluginpb"
+)
+
+const usage = `protoc-gen-statusmap is a plugin of the Protocol Buffers compiler. It is not run by
+hand: protoc or buf starts it and sends it a request on standard input. It takes no
+arguments and has no flags.
+
+In buf.gen.yaml:
+
+  plugins:
+    - local: ["go", "run", "github.com/openyuanrong/statusmap/mapping/protoc-gen-statusmap"]
+      strategy: all
+      out: gen
+      opt: module=example.com/acme/gen
+
+With protoc, where the program is on the PATH:
+
+  protoc --statusmap_out=gen --statusmap_opt=module=example.com/acme/gen acme/v1/code.proto
+
+Parameters: module=<prefix>, paths=import|source_relative, M<file>=<import path>.
+`
+
+// Exit codes. Mistakes in a catalogue are not among them: they travel in the
+// response, which is how protoc and buf know them from a broken plugin.
+const (
+	exitOK     = 0
+	exitBroken = 1 // the request could not be read or the response not written
+	exitMisuse = 2 // wrong arguments or parameters
+)
+
+func main() {
+	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
+
+func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	if len(args) > 0 {
+		fmt.Fprintf(stderr, "protoc-gen-statusmap: unknown argument %q\n\n%s", args[0], usage)
+		return exitMisuse
+	}
+	if isTerminal(stdin) {
+		fmt.Fprint(stderr, usage)
+		return exitMisuse
+	}
+	err := serve(stdin, stdout)
+	if err == nil {
+		return exitOK
+	}
+	fmt.Fprintf(stderr, "protoc-gen-statusmap: %v\n", err)
+	if errors.As(err, new(parameterError)) {
+		return exitMisuse
+	}
+	return exitBroken
+}
+
+// isTerminal reports whether nobody has redirected the input, so that reading it
+// would wait for somebody to type protobuf. Other character devices, such as the
+// null device, have no request to give either.
+func isTerminal(stdin io.Reader) bool {
+	file, ok := stdin.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := file.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
+
+// serve answers the one request that a plugin gets.
+func serve(stdin io.Reader, stdout io.Writer) error {
+	in, err := io.ReadAll(stdin)
+	if err != nil {
+		return fmt.Errorf("cannot read the request: %w", err)
+	}
+	req := new(pluginpb.CodeGeneratorRequest)
+	if err := proto.Unmarshal(in, req); err != nil {
+		return fmt.Errorf("cannot read the request: %w", err)
+	}
+	resp, err := respond(req)
+	if err != nil {
+		return err
+	}
+	out, err := proto.Marshal(resp)
+	if err != nil {
+		return fmt.Errorf("cannot write the response: %w", err)
+	}
+	_, err = stdout.Write(out)
+	return err
+}
+
+// A parameterError is a mistake in what the plugin was told by opt: or _opt=.
+type parameterError struct{ error }
+
+// respond generates what the request asks for. Mistakes in catalogues are in the
+// response, mistakes of whoever wrote the request in the error.
+func respond(req *pluginpb.CodeGeneratorRequest) (*pluginpb.CodeGeneratorResponse, error) {
+	options := protogen.Options{ParamFunc: func(name, _ string) error {
+		return fmt.Errorf("unknown parameter %q: it takes module, paths and M<file>", name)
+	}}
+	// A request without files has nothing but its parameters to be wrong.
+	if _, err := options.New(&pluginpb.CodeGeneratorRequest{Parameter: req.Parameter}); err != nil {
+		return nil, parameterError{err}
+	}
+	plugin, err := options.New(req)
+	if err != nil {
+		return nil, err
+	}
+	// An enum is the same in all of these.
+	plugin.SupportedFeatures = uint64(pluginpb.CodeGeneratorResponse_FEATURE_PROTO3_OPTIONAL |
+		pluginpb.CodeGeneratorResponse_FEATURE_SUPPORTS_EDITIONS)
+	plugin.SupportedEditionsMinimum = descriptorpb.Edition_EDITION_PROTO2
+	plugin.SupportedEditionsMaximum = descriptorpb.Edition_EDITION_2023
+
+	catalogues, err := readCatalogues(plugin)
+	if err != nil {
+		plugin.Error(err)
+	}
+	for _, c := range catalogues {
+		emit(plugin.NewGeneratedFile(c.pkg.file, protogen.GoImportPath(c.pkg.path)), c)
+	}
+	return plugin.Response(), nil
+}
+
+// sourceRelative reports whether file names follow the proto files and not the
+// import paths. protogen knows, but does not tell.
+func sourceRelative(req *pluginpb.CodeGeneratorRequest) bool {
+	relative := false
+	for _, param := range strings.Split(req.GetParameter(), ",") {
+		if value, ok := strings.CutPrefix(param, "paths="); ok {
+			relative = value == "source_relative"
+		}
+	}
+	return relative
+}
