@@ -1,0 +1,42 @@
+package mapping
+
+import "reflect"
+
+// A Rule claims errors that do not know the platform, those of a database driver
+// for instance. It is shown one error of the tree at a time, never nil, and must
+// not unwrap it. The client gets the code with the catalogue's text; the error
+// itself stays in the process.
+type Rule func(err error) (Code, bool)
+
+// WhenIs returns a rule that claims target, by the meaning of [errors.Is]: an error
+// equal to it, or one whose Is method says so. With a nil target or the zero Code
+// it claims nothing.
+func WhenIs(target error, c Code) Rule {
+	comparable := target != nil && reflect.TypeOf(target).Comparable()
+	return func(err error) (Code, bool) {
+		if target == nil || c.IsZero() {
+			return Code{}, false
+		}
+		if comparable && err == target {
+			return c, true
+		}
+		x, ok := err.(interface{ Is(error) bool })
+		return c, ok && x.Is(target)
+	}
+}
+
+// WhenAs returns a rule that claims errors of type T, by the meaning of
+// [errors.As]: an error that is assignable to T, or one whose As method says so.
+// With the zero Code it claims nothing.
+func WhenAs[T error](c Code) Rule {
+	return func(err error) (Code, bool) {
+		if c.IsZero() {
+			return Code{}, false
+		}
+		if _, ok := err.(T); ok {
+			return c, true
+		}
+		x, ok := err.(interface{ As(any) bool })
+		return c, ok && x.As(new(T))
+	}
+}
