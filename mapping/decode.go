@@ -49,9 +49,6 @@ func NewDecoder(catalogs ...*Catalog) *Decoder {
 // [Error], by a decoder that knows the platform's catalogues. It needs no
 // interceptor. See [rpcerr.Decoder.FromError] for the outcomes.
 func FromError(err error) (*Error, bool) {
-	if e, ok := err.(*Error); ok && e != nil {
-		return e, true
-	}
 	catalogs := [...]*Catalog{sdk.Catalog(), rest.Catalog()}
 	d := Decoder{Catalogs: catalogs[:], Infer: infer}
 	return d.FromError(err)

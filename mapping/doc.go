@@ -6,15 +6,24 @@
 //
 //	return nil, sdk.InstanceNotFound.Errorf("no instance %q", id).With("instance", id)
 //
-// Read one, with or without the interceptors of this module:
+// Read one. With the client interceptor of this module the error of a call is typed:
 //
 //	if errors.Is(err, sdk.InstanceNotFound) { … }
+//
+// Without it the same is read out of gRPC's error:
+//
 //	if e, ok := mapping.FromError(err); ok { … e.Code(), e.Metadata(), e.Retry() … }
 //
 // [FromError] and [FromStatus] know the catalogues sdk and rest; a [Decoder] from
 // [NewDecoder] knows yours as well. A [Mapper] decides what becomes of the errors
 // that handlers return, by its rules. The types [Error] and [Code] are those of
 // package rpcerr, on which generated catalogues stand.
+//
+// # Other ways than a status
+//
+// An [InBand] reads codes out of replies of calls that end OK, and writes them;
+// [ParseText] reads those printed into texts; [WriteHTTP], [FromResponse] and
+// [ParseHTTP] carry errors over HTTP.
 //
 // # Invariants
 //

@@ -17,9 +17,12 @@ import (
 type Mapper struct {
 	// Rules claim errors of others, in order.
 	Rules []Rule
+	// Fallback is the code for errors that nothing else decides about; the zero Code
+	// means 3003 (sdk.InnerSystemError).
+	Fallback Code
 	// Relay decides about errors that another service sent and our client
 	// interceptor decoded; nil means [Relay]. Where it returns nil the client gets
-	// 3003.
+	// the Fallback.
 	Relay func(*Error) *Error
 }
 
@@ -35,7 +38,7 @@ type Mapper struct {
 //   - context.Canceled and context.DeadlineExceeded: CANCELLED and
 //     DEADLINE_EXCEEDED.
 //
-// Everything else is 3003 with the catalogue's text: plain errors, typed nils,
+// Everything else is the Fallback, 3003 by default, with the catalogue's text: plain errors, typed nils,
 // statuses that are nil or OK, errors whose methods panic. So is what lies deeper
 // than 1000 errors.
 //
@@ -61,7 +64,7 @@ func (m *Mapper) Map(ctx context.Context, err error) *Error {
 		return found == nil
 	})
 	if found == nil {
-		return sdk.InnerSystemError.Wrap(err)
+		return m.fallback().Wrap(err)
 	}
 	return found.WithCause(err)
 }
@@ -94,7 +97,9 @@ func (m *Mapper) match(ctx context.Context, err error) *Error {
 		return m.relay(ctx, x)
 	case interface{ GRPCStatus() *status.Status }:
 		if e, ok := new(Decoder).FromStatus(x.GRPCStatus()); ok {
-			return e
+			// The handler's own words: another mapper around this one must not take
+			// them for those of another service.
+			return e.WithOrigin(OriginLocal)
 		}
 	}
 	return fromContext(err)
@@ -114,18 +119,35 @@ func (m *Mapper) relay(ctx context.Context, e *Error) *Error {
 	if relayed := m.Relay(e); relayed != nil {
 		return relayed
 	}
-	return sdk.InnerSystemError.AsError()
+	return m.fallback().AsError()
+}
+
+func (m *Mapper) fallback() Code {
+	if m.Fallback.IsZero() {
+		return sdk.InnerSystemError
+	}
+	return m.Fallback
 }
 
 // Relay is the policy for errors of other services unless a [Mapper] has its own:
 //
 //   - one with a platform code passes as it is, with its details, except
 //     google.rpc.DebugInfo;
+//   - of one whose code was parsed out of its text only the code passes: the text was
+//     not written for our clients;
 //   - one without becomes 3002 if the other service could not be reached or did
 //     not answer in time, else 3003, with the original gRPC code in metadata under
-//     "grpc_code". Its text is not passed on. A NOT_FOUND that a dependency means
-//     for us would mislead our own client, which asked for something else.
+//     "grpc_code", and class [Never] where the same request would fail again. Its
+//     text is not passed on. A NOT_FOUND that a dependency means for us would mislead
+//     our own client, which asked for something else.
+//
+// The retry hint of the other service passes too. A handler that has left its mark
+// before it called that service says so by [rpcerr.Error.MaybeExecuted], so that
+// nobody takes its own call for one that was never executed.
 func Relay(e *Error) *Error {
+	if e.Parsed() {
+		return e.Code().Wrap(e)
+	}
 	if hasOwnCode(e) {
 		return e.WithoutDebugInfo()
 	}
@@ -134,7 +156,21 @@ func Relay(e *Error) *Error {
 	case codes.Unavailable, codes.DeadlineExceeded, codes.Canceled:
 		c = sdk.InnerCommunication
 	}
-	return c.Wrap(e).With("grpc_code", code.Code(e.GRPCCode()).String())
+	relayed := c.Wrap(e).With("grpc_code", code.Code(e.GRPCCode()).String())
+	if isPermanent(e.GRPCCode()) {
+		return relayed.DoNotRetry()
+	}
+	return relayed
+}
+
+// isPermanent reports whether the same request to the same service would fail again.
+func isPermanent(c codes.Code) bool {
+	switch c {
+	case codes.InvalidArgument, codes.NotFound, codes.AlreadyExists, codes.PermissionDenied,
+		codes.FailedPrecondition, codes.OutOfRange, codes.Unimplemented, codes.Unauthenticated:
+		return true
+	}
+	return false
 }
 
 // hasOwnCode reports whether the peer itself said a platform code.

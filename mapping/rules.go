@@ -5,7 +5,8 @@ import "reflect"
 // A Rule claims errors that do not know the platform, those of a database driver
 // for instance. It is shown one error of the tree at a time, never nil, and must
 // not unwrap it. The client gets the code with the catalogue's text; the error
-// itself stays in the process.
+// itself stays in the process. A rule that claims everything also hides the platform
+// errors that are wrapped inside; for a last resort there is [Mapper.Fallback].
 type Rule func(err error) (Code, bool)
 
 // WhenIs returns a rule that claims target, by the meaning of [errors.Is]: an error

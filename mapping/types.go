@@ -4,9 +4,13 @@ import "github.com/openyuanrong/statusmap/mapping/rpcerr"
 
 // The types of package rpcerr, under the name by which users meet them.
 type (
-	// An Error is one occurrence of a [Code], immutable.
+	// An Error is one occurrence of a [Code], immutable. Its methods are documented at
+	// [rpcerr.Error]: Code, Message, Metadata, Retry, RequestID, Origin and Unwrap tell
+	// what it says, With, RetryAfter and NotExecuted return changed copies.
 	Error = rpcerr.Error
-	// A Code names one error of one domain; it is comparable and itself an error.
+	// A Code names one error of one domain; it is comparable and itself an error. Its
+	// methods are documented at [rpcerr.Code]: Errorf, Wrap and With make an [Error] of
+	// it, Describe explains it to people.
 	Code = rpcerr.Code
 	// A Catalog is the set of codes of one domain.
 	Catalog = rpcerr.Catalog

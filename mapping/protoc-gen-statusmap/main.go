@@ -73,6 +73,14 @@
 // The plugin takes the parameters that all Go plugins take: module=, paths= and
 // M<file>=<import path>.
 //
+// # A page for people
+//
+// With the parameter markdown=catalog.md the plugin also writes that file into the
+// output folder: one page of all catalogues of the run, with the texts in English, and
+// catalog.zh.md with those in Chinese if there are any. A code is found there by its
+// number and its names, and linked to by its domain and number, as in
+// catalog.md#billing.acme-1003. It needs all catalogues in one run: strategy: all.
+//
 // # What it refuses
 //
 // A catalogue with a mistake generates nothing. All mistakes of a run are
@@ -108,7 +116,8 @@ With protoc, where the program is on the PATH:
 
   protoc --statusmap_out=gen --statusmap_opt=module=example.com/acme/gen acme/v1/code.proto
 
-Parameters: module=<prefix>, paths=import|source_relative, M<file>=<import path>.
+Parameters: module=<prefix>, paths=import|source_relative, M<file>=<import path>,
+markdown=<file>.md for a page of all codes.
 `
 
 // Exit codes. Mistakes in a catalogue are not among them: they travel in the
@@ -183,8 +192,13 @@ type parameterError struct{ error }
 // respond generates what the request asks for. Mistakes in catalogues are in the
 // response, mistakes of whoever wrote the request in the error.
 func respond(req *pluginpb.CodeGeneratorRequest) (*pluginpb.CodeGeneratorResponse, error) {
-	options := protogen.Options{ParamFunc: func(name, _ string) error {
-		return fmt.Errorf("unknown parameter %q: it takes module, paths and M<file>", name)
+	pageName := ""
+	options := protogen.Options{ParamFunc: func(name, value string) error {
+		if name == "markdown" {
+			pageName = value
+			return checkPageName(value)
+		}
+		return fmt.Errorf("unknown parameter %q: it takes module, paths, M<file> and markdown", name)
 	}}
 	// A request without files has nothing but its parameters to be wrong.
 	if _, err := options.New(&pluginpb.CodeGeneratorRequest{Parameter: req.Parameter}); err != nil {
@@ -207,6 +221,7 @@ func respond(req *pluginpb.CodeGeneratorRequest) (*pluginpb.CodeGeneratorRespons
 	for _, c := range catalogues {
 		emit(plugin.NewGeneratedFile(c.pkg.file, protogen.GoImportPath(c.pkg.path)), c)
 	}
+	emitPages(plugin, pageName, catalogues)
 	return plugin.Response(), nil
 }
 

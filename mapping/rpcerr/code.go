@@ -116,13 +116,14 @@ func (c Code) Describe(tag string) string {
 }
 
 // String returns reason and number, "INSTANCE_NOT_FOUND (1003)". A code that is not
-// listed gives domain and number, "sdk.yuanrong 9999".
+// listed gives domain and number, "sdk.yuanrong 9999". Package fmt prints errors by
+// their method Error, so that %v of a Code has the text as well.
 func (c Code) String() string {
 	switch {
 	case c.row == nil:
 		return "no code"
 	case !c.Listed():
-		return c.row.Domain + " " + strconv.Itoa(int(c.row.Number))
+		return oneLine(c.row.Domain) + " " + strconv.Itoa(int(c.row.Number))
 	}
 	return c.row.Reason + " (" + strconv.Itoa(int(c.row.Number)) + ")"
 }
@@ -192,17 +193,25 @@ func (c Code) newError() *Error {
 }
 
 // Errorf returns an error with this code and a message for the peer, formatted as
-// by [fmt.Sprintf]. The message is sent, so %w is not for it; a cause that stays in
-// the process goes through [Code.Wrap].
+// by [fmt.Sprintf]. The message is sent, so %w is not for it: go vet reports it, and
+// at run time such an error has the catalogue's text, and what was formatted as its
+// cause. A cause that stays in the process goes through [Code.Wrap] or [Code.Wrapf].
 func (c Code) Errorf(format string, args ...any) *Error {
+	if strings.Contains(format, "%w") {
+		return c.Wrap(fmt.Errorf(strings.Clone(format), args...)) // a copy: vet is to see a Sprintf
+	}
+	message := format
+	if len(args) > 0 || strings.Contains(format, "%") { // Sprintf copies what it need not format
+		message = fmt.Sprintf(format, args...)
+	}
 	e := c.newError()
-	e.message = validUTF8(fmt.Sprintf(format, args...))
+	e.message = validUTF8(message)
 	return e
 }
 
 // Wrap returns an error with this code and the catalogue's text. The cause stays
 // in the process: [errors.Is] and [errors.As] find it there, the peer never sees
-// it. A nil cause is allowed.
+// it. With a nil cause it still returns an error.
 func (c Code) Wrap(cause error) *Error {
 	e := c.newError()
 	e.cause = cause

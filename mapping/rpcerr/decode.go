@@ -1,6 +1,8 @@
 package rpcerr
 
 import (
+	"time"
+
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -13,6 +15,9 @@ import (
 type Decoder struct {
 	// Catalogs are searched by their domains, in order.
 	Catalogs []*Catalog
+	// Parse, if set, looks for a code in the message of a status without details, and
+	// returns the zero Code if it finds none.
+	Parse func(message string) Code
 	// Infer, if set, returns the code to be assumed for a status that carries only
 	// a gRPC code, or the zero Code.
 	Infer func(codes.Code) Code
@@ -21,7 +26,7 @@ type Decoder struct {
 // FromError returns the outermost platform error or status in err, outermost
 // first and depth first through [errors.Join]:
 //
-//   - an *Error: that value;
+//   - an *Error: that value, with its code looked up if only d lists it;
 //   - a [Code]: the error it stands for;
 //   - an error with a GRPCStatus method that returns a status other than OK: what
 //     [Decoder.FromStatus] makes of it, with err as its cause.
@@ -29,13 +34,13 @@ type Decoder struct {
 // The bool is false where there is none of these, and for nil.
 func (d *Decoder) FromError(err error) (*Error, bool) {
 	if e, ok := err.(*Error); ok && e != nil {
-		return e, true
+		return d.resolve(e), true
 	}
 	var found *Error
 	Walk(err, func(node error) bool {
 		switch x := node.(type) {
 		case *Error:
-			found = x
+			found = d.resolve(x)
 		case Code:
 			found = x.AsError()
 		case interface{ GRPCStatus() *status.Status }:
@@ -49,6 +54,24 @@ func (d *Decoder) FromError(err error) (*Error, bool) {
 	return found, found != nil
 }
 
+// resolve returns e with the code of a catalogue that its first decoder did not know.
+func (d *Decoder) resolve(e *Error) *Error {
+	if e == nil || e.code.IsZero() || e.code.Listed() {
+		return e
+	}
+	for _, catalog := range d.Catalogs {
+		if catalog.domain != e.code.Domain() {
+			continue
+		}
+		if c, ok := catalog.Lookup(e.code.Number()); ok {
+			known := e.relabel()
+			known.code = c
+			return known
+		}
+	}
+	return e
+}
+
 // FromStatus returns the error that a status carries:
 //
 //   - nil or code OK: nil and false;
@@ -56,6 +79,7 @@ func (d *Decoder) FromError(err error) (*Error, bool) {
 //     reason and metadata out of google.rpc.ErrorInfo;
 //   - a status with only a google.rpc.ErrorInfo of a known domain and reason: that
 //     code with its catalogue's retry hint;
+//   - a status without details in whose message Parse finds a code: that code;
 //   - any other status: the inferred code, if there is one, else no code.
 //
 // The gRPC code and the message are always those of the status, and GRPCStatus of
@@ -76,10 +100,17 @@ func (d *Decoder) FromStatus(st *status.Status) (*Error, bool) {
 	e.status.Store(st)
 	if len(received.Details) > 0 {
 		d.readDetails(e, received)
+	} else if d.Parse != nil {
+		if c := d.Parse(e.message); !c.IsZero() {
+			e.code, e.retry, e.parsed = c, c.Retry(), true
+		}
 	}
 	if e.code.IsZero() && d.Infer != nil {
 		if c := d.Infer(e.grpc); !c.IsZero() {
 			e.code, e.retry, e.inferred = c, c.Retry(), true
+			if delay, ok := retryInfoOf(received); ok {
+				e.retry = Retry{e.retry.Class, delay}.normal()
+			}
 		}
 	}
 	if !e.code.IsZero() && !e.inferred || fromPeer(e.grpc) {
@@ -105,7 +136,7 @@ func (d *Decoder) readDetails(e *Error, st *spb.Status) {
 	hint, hinted := info.retry, info.hinted
 	reason, domain := scanGoogleInfo(google)
 	switch {
-	case info.number != 0 && isName(info.domain):
+	case info.number > 0 && isName(info.domain):
 		e.code = d.code(info.domain, info.number)
 		e.requestID = validRequestID(string(info.requestID))
 		e.trimmed = info.trimmed
@@ -126,6 +157,7 @@ func (d *Decoder) readDetails(e *Error, st *spb.Status) {
 			return
 		}
 		e.code, e.info = c, google
+		hinted = false // a detail of ours that names no code says nothing
 		if retryInfo != nil {
 			hint, hinted = Retry{c.Retry().Class, scanRetryInfo(retryInfo)}, true
 		}
@@ -136,6 +168,16 @@ func (d *Decoder) readDetails(e *Error, st *spb.Status) {
 		hint = e.code.Retry()
 	}
 	e.retry = hint.normal()
+}
+
+// retryInfoOf returns the delay that a status of another service asks for.
+func retryInfoOf(st *spb.Status) (time.Duration, bool) {
+	for _, detail := range st.Details {
+		if typeName(detail.GetTypeUrl()) == retryInfoType {
+			return scanRetryInfo(detail.GetValue()), true
+		}
+	}
+	return 0, false
 }
 
 // firstOf keeps the first detail of a type. An empty one is present too.

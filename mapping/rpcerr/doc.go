@@ -21,8 +21,21 @@
 //  3. google.rpc.RetryInfo, only where repeating this very call is safe;
 //  4. details that others attached, as they were.
 //
-// Only the message, the metadata and attached details travel. Causes, wrapped
-// text and stacks stay in the process.
+// Only the message, the metadata and attached details travel. Causes and stacks stay
+// in the process, and so does the text of errors that are wrapped around, where the
+// server interceptor is installed: gRPC alone sends the text of a wrapping error.
+//
+// # What is trimmed
+//
+// A status is kept to a budget, [DefaultBudget] unless [Wire] says otherwise,
+// counted as [Size] does. Where it is too large, these go in turn until it fits:
+//
+//  1. details of others: LocalizedMessage, DebugInfo and Help first, then from the
+//     last to the first;
+//  2. the message, down to a quarter of the budget;
+//  3. metadata values, the longest first; the keys stay;
+//  4. the rest of the metadata;
+//  5. the message, as far as needed.
 //
 // # Invariants
 //

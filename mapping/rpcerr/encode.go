@@ -1,7 +1,9 @@
 package rpcerr
 
 import (
+	"math"
 	"slices"
+	"sort"
 	"strings"
 	"sync"
 
@@ -74,15 +76,23 @@ func (e *Error) Seal(w Wire) *Error {
 	if id == e.requestID && w.budget() == DefaultBudget {
 		switch {
 		case !addsRetryInfo:
-			return e // GRPCStatus makes just that
+			e.GRPCStatus() // just that
+			return e
 		case e.isBare():
 			return e.code.repeatable()
 		}
 	}
 	sealed := e.derive()
 	sealed.requestID = id
-	sealed.status.Store(sealed.encode(w))
-	return sealed
+	return sealed.encoded(w)
+}
+
+// encoded encodes e, which nobody else knows yet, and returns it.
+func (e *Error) encoded(w Wire) *Error {
+	st, cut := e.encode(w)
+	e.status.Store(st)
+	e.cut.Store(cut)
+	return e
 }
 
 // isBare reports whether e is what its code alone stands for.
@@ -94,9 +104,7 @@ func (c Code) repeatable() *Error {
 	if e := c.row.repeatable.Load(); e != nil {
 		return e
 	}
-	e := c.newError()
-	e.status.Store(e.encode(Wire{Idempotent: true}))
-	c.row.repeatable.CompareAndSwap(nil, e)
+	c.row.repeatable.CompareAndSwap(nil, c.newError().encoded(Wire{Idempotent: true}))
 	return c.row.repeatable.Load()
 }
 
@@ -128,9 +136,7 @@ func (e *Error) sealReceived(w Wire) *Error {
 	if isValid(e.received) && Size(e.received) <= w.budget() {
 		return e
 	}
-	sealed := e.derive()
-	sealed.status.Store(sealed.encode(w))
-	return sealed
+	return e.derive().encoded(w)
 }
 
 // isValid reports whether gRPC will send the status whole.
@@ -177,8 +183,9 @@ var scratches = sync.Pool{New: func() any {
 	return &scratch{details: make([]*anypb.Any, 0, 4), buf: make([]byte, 0, 512)}
 }}
 
-// encode makes the status of e. It never fails and never returns nil.
-func (e *Error) encode(w Wire) *status.Status {
+// encode makes the status of e, and tells whether something had to be cut. It never
+// fails and never returns nil.
+func (e *Error) encode(w Wire) (*status.Status, bool) {
 	d := draft{
 		grpc:      e.grpc,
 		message:   e.Message(),
@@ -199,7 +206,7 @@ func (e *Error) encode(w Wire) *status.Status {
 	s := scratches.Get().(*scratch)
 	st := status.FromProto(d.fill(s))
 	s.release()
-	return st
+	return st, d.trimmed
 }
 
 // fill writes the draft into s and returns the status in it.
@@ -350,16 +357,12 @@ func (d *draft) fit(budget int) {
 		return
 	}
 	d.trimmed = true
-	for len(d.foreign) > 0 && !d.fits(budget) {
-		d.dropForeign()
-	}
+	d.dropForeign(budget)
 	if d.fits(budget) {
 		return
 	}
 	d.message = cutPercent(d.message, budget/messageShare)
-	d.metadata = slices.Clone(d.metadata)
-	for !d.fits(budget) && d.emptyLongestValue() {
-	}
+	d.emptyValues(budget)
 	if d.fits(budget) {
 		return
 	}
@@ -370,37 +373,80 @@ func (d *draft) fit(budget int) {
 	}
 }
 
-func (d *draft) fits(budget int) bool { return d.size() <= budget }
+func (d *draft) fits(budget int) bool { return d.bound() <= budget || d.size() <= budget }
+
+// bound returns at least the size, and is quick: most errors are far below the budget,
+// and need no exact figure.
+func (d *draft) bound() int {
+	if len(d.foreign) > 0 {
+		return math.MaxInt
+	}
+	const framing = 256 // our type URLs, tags, and all fixed-size fields
+	const perEntry = 32 // tags and sizes of a metadata entry
+	n := framing + len(d.message) + 2*len(d.code.Domain()) + len(d.reason) + len(d.requestID)
+	for i := range d.metadata {
+		n += perEntry + len(d.metadata[i].key) + len(d.metadata[i].value)
+	}
+	return fixedSize + messageOverhead + 3*len(d.message) + detailsOverhead + base64Size(n)
+}
 
 // firstToGo are the types of details that are dropped before others.
 var firstToGo = [...]string{"google.rpc.LocalizedMessage", debugInfoType, "google.rpc.Help"}
 
-func (d *draft) dropForeign() {
-	i := len(d.foreign) - 1
-	for _, name := range firstToGo {
-		j := slices.IndexFunc(d.foreign, func(a *anypb.Any) bool { return typeName(a.GetTypeUrl()) == name })
-		if j >= 0 {
-			i = j
-			break
+// dropForeign drops as many details of others as it takes to fit, all if that is not
+// enough. It halves its way to the number, for a peer may have sent very many.
+func (d *draft) dropForeign(budget int) {
+	all, order := d.foreign, dropOrder(d.foreign)
+	drop := func(n int) {
+		dropped := make([]bool, len(all))
+		for _, i := range order[:n] {
+			dropped[i] = true
+		}
+		d.foreign = make([]*anypb.Any, 0, len(all)-n)
+		for i, a := range all {
+			if !dropped[i] {
+				d.foreign = append(d.foreign, a)
+			}
 		}
 	}
-	d.foreign = slices.Delete(slices.Clone(d.foreign), i, i+1)
+	drop(sort.Search(len(all), func(n int) bool { drop(n); return d.fits(budget) }))
 }
 
-// emptyLongestValue empties the longest metadata value, the last of several, and
-// reports whether there was one.
-func (d *draft) emptyLongestValue() bool {
-	longest := -1
-	for i, p := range d.metadata {
-		if p.value != "" && (longest < 0 || len(p.value) >= len(d.metadata[longest].value)) {
-			longest = i
+// dropOrder returns the indices of details in the order in which they are dropped.
+func dropOrder(details []*anypb.Any) []int {
+	order := make([]int, 0, len(details))
+	var rest []int
+	for _, name := range firstToGo {
+		for i, a := range details {
+			if typeName(a.GetTypeUrl()) == name {
+				order = append(order, i)
+			}
 		}
 	}
-	if longest < 0 {
-		return false
+	for i := len(details) - 1; i >= 0; i-- {
+		if !slices.Contains(firstToGo[:], typeName(details[i].GetTypeUrl())) {
+			rest = append(rest, i)
+		}
 	}
-	d.metadata[longest].value = ""
-	return true
+	return append(order, rest...)
+}
+
+// emptyValues empties as many metadata values as it takes to fit, the longest first
+// and of several the last; all if that is not enough.
+func (d *draft) emptyValues(budget int) {
+	all := d.metadata
+	order := make([]int, len(all))
+	for i := range order {
+		order[i] = len(all) - 1 - i
+	}
+	slices.SortStableFunc(order, func(i, j int) int { return len(all[j].value) - len(all[i].value) })
+	empty := func(n int) {
+		d.metadata = slices.Clone(all)
+		for _, i := range order[:n] {
+			d.metadata[i].value = ""
+		}
+	}
+	empty(sort.Search(len(all), func(n int) bool { empty(n); return d.fits(budget) }))
 }
 
 // cutPercent returns as much of s as takes at most limit bytes in gRPC's

@@ -31,7 +31,8 @@ const (
 	// executed is unknown.
 	OriginTransport
 	// OriginUnsent: made on this side before any attempt had a stream. The call
-	// provably never left.
+	// provably never left. Only a client interceptor with retries on finds that out,
+	// because it costs each call an allocation; elsewhere it is OriginTransport.
 	OriginUnsent
 )
 
@@ -70,6 +71,7 @@ type Error struct {
 
 	origin   Origin
 	inferred bool
+	parsed   bool
 	trimmed  bool
 	attempts int
 
@@ -81,6 +83,8 @@ type Error struct {
 	// status is what GRPCStatus returns: set from the start for received and sealed
 	// errors, made at first use for others.
 	status atomic.Pointer[status.Status]
+	// cut tells that status had to leave something out.
+	cut atomic.Bool
 }
 
 // Plain returns an error without a platform code: a gRPC code and a message for
@@ -92,34 +96,42 @@ func Plain(grpcCode codes.Code, message string) *Error {
 	return &Error{grpc: grpcCode, retry: Retry{Class: Never}, message: validUTF8(message)}
 }
 
-// derive returns a copy of e to be changed: everything but what depends on the
-// encoded form.
-func (e *Error) derive() *Error {
-	d := &Error{
+// copy returns a copy of e without its encoded form.
+func (e *Error) copy() *Error {
+	return &Error{
 		code: e.code, grpc: e.grpc, retry: e.retry, message: e.message, reason: e.reason,
 		requestID: e.requestID, metadata: e.metadata, details: e.details, cause: e.cause,
-		origin: e.origin, inferred: e.inferred, trimmed: e.trimmed, attempts: e.attempts,
+		origin: e.origin, inferred: e.inferred, parsed: e.parsed, trimmed: e.trimmed, attempts: e.attempts,
 	}
+}
+
+// derive returns a copy of e to be changed: what is read from the received status
+// on demand is read now, because the status will be another.
+func (e *Error) derive() *Error {
+	d := e.copy()
 	if e.received != nil {
 		d.metadata = scanMetadata(e.info)
-		d.details = foreignDetails(e.received, e.code)
+		var damaged bool
+		d.details, damaged = foreignDetails(e.received, e.code)
+		d.trimmed = d.trimmed || damaged
 	}
 	return d
 }
 
 // relabel returns a copy of e that keeps the status it came in.
 func (e *Error) relabel() *Error {
-	d := e.derive()
+	d := e.copy()
 	d.received, d.info = e.received, e.info
-	d.metadata, d.details = e.metadata, e.details
 	d.status.Store(e.status.Load())
+	d.cut.Store(e.cut.Load())
 	return d
 }
 
 // With returns a copy of e with one more metadata entry for the peer, or with
 // another value where the key is there already. Keys have the form that AIP-193
 // asks for, [a-z][a-zA-Z0-9-_]+ of at most 64 characters; others are brought into
-// it. Invalid UTF-8 in the value is replaced.
+// it and are found under the new name: "user id" becomes user_id, "Function" becomes
+// function, "k" becomes k_. Invalid UTF-8 in the value is replaced.
 func (e *Error) With(key, value string) *Error {
 	if e == nil {
 		return nil
@@ -168,6 +180,20 @@ func (e *Error) NotExecuted() *Error {
 	d := e.derive()
 	if d.retry.Class == Idempotent {
 		d.retry.Class = Safe
+	}
+	return d
+}
+
+// MaybeExecuted returns a copy of e that says that something may have been executed
+// after all: class [Safe] becomes [Idempotent]. It is for handlers that pass on the
+// error of a later step when earlier ones have left their mark.
+func (e *Error) MaybeExecuted() *Error {
+	if e == nil {
+		return nil
+	}
+	d := e.derive()
+	if d.retry.Class == Safe {
+		d.retry.Class = Idempotent
 	}
 	return d
 }
@@ -312,21 +338,21 @@ func (e *Error) Metadata() map[string]string {
 	if e == nil {
 		return nil
 	}
-	pairs := e.metadata
 	if e.received != nil {
-		pairs = scanMetadata(e.info)
+		return metadataMap(e.info)
 	}
-	if len(pairs) == 0 {
+	if len(e.metadata) == 0 {
 		return nil
 	}
-	m := make(map[string]string, len(pairs))
-	for _, p := range pairs {
+	m := make(map[string]string, len(e.metadata))
+	for _, p := range e.metadata {
 		m[p.key] = p.value
 	}
 	return m
 }
 
-// Retry returns who may repeat the call, and when.
+// Retry returns who may repeat the call, and when. Class [Never] is also returned
+// where the sender said nothing: nobody knows then that repeating would help.
 func (e *Error) Retry() Retry {
 	if e == nil {
 		return Retry{Class: Never}
@@ -355,9 +381,13 @@ func (e *Error) Origin() Origin {
 // the status had no platform code.
 func (e *Error) Inferred() bool { return e != nil && e.inferred }
 
-// Trimmed reports whether something was left out to fit the wire budget, here or
-// at the sender.
-func (e *Error) Trimmed() bool { return e != nil && e.trimmed }
+// Parsed reports whether the code was read out of the text of the status, because the
+// status carried it nowhere else.
+func (e *Error) Parsed() bool { return e != nil && e.parsed }
+
+// Trimmed reports whether something was left out to fit the wire budget, at the
+// sender, or here when the error got its status.
+func (e *Error) Trimmed() bool { return e != nil && (e.trimmed || e.cut.Load()) }
 
 // Attempts returns how many times the client tried the call, 0 where nobody
 // counted.
@@ -371,8 +401,8 @@ func (e *Error) Attempts() int {
 // maxErrorText bounds what Error returns, for it ends up in log lines.
 const maxErrorText = 512
 
-// Error returns the code and the message for the peer in one line of at most 512
-// bytes. The cause is not in it, so that an error wrapped with %w leaks no more
+// Error returns the code, the message for the peer and the request id, if there is
+// one, in one line of at most 512 bytes. The cause is not in it, so that an error wrapped with %w leaks no more
 // than the peer may know.
 func (e *Error) Error() string {
 	if e == nil {
@@ -389,12 +419,17 @@ func (e *Error) Error() string {
 	}
 	if message := e.Message(); message != "" {
 		b.WriteString(": ")
-		b.WriteString(oneLine(cut(message, maxErrorText)))
+		b.WriteString(cut(message, maxErrorText))
 	}
-	if text := b.String(); len(text) > maxErrorText {
-		return cut(text, maxErrorText-len("…")) + "…"
+	text, id := b.String(), ""
+	if e.requestID != "" {
+		id = " (request " + e.requestID + ")"
 	}
-	return b.String()
+	if room := maxErrorText - len(id); len(text) > room {
+		text = cut(text, room-len("…")) + "…"
+	}
+	// A peer may have chosen any of it.
+	return oneLine(text + id)
 }
 
 // oneLine replaces control characters, line breaks among them, by spaces.
@@ -441,7 +476,11 @@ func (e *Error) GRPCStatus() *status.Status {
 	if s := e.status.Load(); s != nil {
 		return s
 	}
-	e.status.CompareAndSwap(nil, e.encode(Wire{}))
+	st, cut := e.encode(Wire{})
+	if cut {
+		e.cut.Store(true)
+	}
+	e.status.CompareAndSwap(nil, st)
 	return e.status.Load()
 }
 
@@ -474,7 +513,10 @@ func (e *Error) LogValue() slog.Value {
 	if e.inferred {
 		attrs = append(attrs, slog.Bool("inferred", true))
 	}
-	if e.trimmed {
+	if e.parsed {
+		attrs = append(attrs, slog.Bool("parsed", true))
+	}
+	if e.Trimmed() {
 		attrs = append(attrs, slog.Bool("trimmed", true))
 	}
 	if m := e.Metadata(); len(m) > 0 {

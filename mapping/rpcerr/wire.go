@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/types/known/anypb"
@@ -35,7 +36,17 @@ const (
 )
 
 // typeName returns the message name in a type URL.
-func typeName(url string) string { return url[strings.LastIndexByte(url, '/')+1:] }
+func typeName(url string) string {
+	switch url { // the usual ones, which need no search
+	case errorInfoURL:
+		return errorInfoType
+	case googleInfoURL:
+		return googleInfoType
+	case retryInfoURL:
+		return retryInfoType
+	}
+	return url[strings.LastIndexByte(url, '/')+1:]
+}
 
 // isOurs reports whether the package itself writes details of that type.
 func isOurs(url string) bool {
@@ -57,19 +68,38 @@ const (
 	durationSeconds, durationNanos                                = 1, 2
 )
 
+// appendTag appends a tag: one byte, for all fields here are below 16.
+func appendTag(b []byte, field protowire.Number, kind protowire.Type) []byte {
+	return append(b, byte(field)<<3|byte(kind))
+}
+
+// appendSize appends a varint, which is short where it is a size.
+func appendSize(b []byte, n int) []byte {
+	if n < 0x80 {
+		return append(b, byte(n))
+	}
+	return protowire.AppendVarint(b, uint64(n))
+}
+
+// appendBytes appends a field even if it is empty.
+func appendBytes(b []byte, field protowire.Number, s string) []byte {
+	b = appendTag(b, field, protowire.BytesType)
+	b = appendSize(b, len(s))
+	return append(b, s...)
+}
+
 func appendString(b []byte, field protowire.Number, s string) []byte {
 	if s == "" {
 		return b
 	}
-	b = protowire.AppendTag(b, field, protowire.BytesType)
-	return protowire.AppendString(b, s)
+	return appendBytes(b, field, s)
 }
 
 func appendVarint(b []byte, field protowire.Number, v uint64) []byte {
 	if v == 0 {
 		return b
 	}
-	b = protowire.AppendTag(b, field, protowire.VarintType)
+	b = appendTag(b, field, protowire.VarintType)
 	return protowire.AppendVarint(b, v)
 }
 
@@ -93,8 +123,8 @@ func appendErrorInfo(b []byte, domain string, number int32, r Retry, requestID s
 	if delay != 0 {
 		size += 1 + protowire.SizeVarint(delay)
 	}
-	b = protowire.AppendTag(b, infoRetry, protowire.BytesType)
-	b = protowire.AppendVarint(b, uint64(size))
+	b = appendTag(b, infoRetry, protowire.BytesType)
+	b = appendSize(b, size)
 	b = appendVarint(b, hintClass, uint64(r.Class))
 	b = appendVarint(b, hintDelay, delay)
 	b = appendString(b, infoRequestID, requestID)
@@ -109,13 +139,11 @@ func appendGoogleInfo(b []byte, reason, domain string, metadata []pair) []byte {
 	b = appendString(b, googleReason, reason)
 	b = appendString(b, googleDomain, domain)
 	for _, p := range metadata {
-		b = protowire.AppendTag(b, googleMetadata, protowire.BytesType)
-		b = protowire.AppendVarint(b, uint64(1+protowire.SizeBytes(len(p.key))+1+protowire.SizeBytes(len(p.value))))
+		b = appendTag(b, googleMetadata, protowire.BytesType)
+		b = appendSize(b, sizeBytes(len(p.key))+sizeBytes(len(p.value)))
 		// Unlike other fields, both of a map entry are written when empty.
-		b = protowire.AppendTag(b, mapKey, protowire.BytesType)
-		b = protowire.AppendString(b, p.key)
-		b = protowire.AppendTag(b, mapValue, protowire.BytesType)
-		b = protowire.AppendString(b, p.value)
+		b = appendBytes(b, mapKey, p.key)
+		b = appendBytes(b, mapValue, p.value)
 	}
 	return b
 }
@@ -130,41 +158,46 @@ func appendRetryInfo(b []byte, delay time.Duration) []byte {
 	if nanos != 0 {
 		size += 1 + protowire.SizeVarint(nanos)
 	}
-	b = protowire.AppendTag(b, retryInfoDelay, protowire.BytesType)
-	b = protowire.AppendVarint(b, uint64(size))
+	b = appendTag(b, retryInfoDelay, protowire.BytesType)
+	b = appendSize(b, size)
 	b = appendVarint(b, durationSeconds, seconds)
 	return appendVarint(b, durationNanos, nanos)
 }
 
-// A field is one field of an encoded message: number and value, a varint in num
-// or bytes in raw.
-type field struct {
-	number protowire.Number
-	kind   protowire.Type
-	num    uint64
-	raw    []byte
-}
+// A tag is the number and the type of a field, as on the wire.
+type tag uint64
 
-// next splits the first field off b. It returns no rest and false at the end and
-// at the first malformed byte; what came before stands.
-func next(b []byte) (f field, rest []byte, ok bool) {
-	number, kind, n := protowire.ConsumeTag(b)
-	if n < 0 {
-		return field{}, nil, false
+func bytesTag(field protowire.Number) tag  { return tag(field)<<3 | tag(protowire.BytesType) }
+func varintTag(field protowire.Number) tag { return tag(field)<<3 | tag(protowire.VarintType) }
+
+// next splits the first field off b: its tag, and its value, in num if it is a varint
+// and in raw, as a part of b, if it is bytes. The tag is 0 at the end and at the first
+// malformed byte; what came before stands.
+//
+// It returns single values because these stay in registers; a struct does not.
+func next(b []byte) (t tag, num uint64, raw, rest []byte) {
+	if len(b) == 0 {
+		return 0, 0, nil, nil
 	}
-	f.number, f.kind, b = number, kind, b[n:]
+	number, kind, n := protowire.Number(b[0]>>3), protowire.Type(b[0]&7), 1
+	if number == 0 || b[0] >= 0x80 { // not one of ours, which are all below 16
+		if number, kind, n = protowire.ConsumeTag(b); n < 0 {
+			return 0, 0, nil, nil
+		}
+	}
+	rest = b[n:]
 	switch kind {
 	case protowire.VarintType:
-		f.num, n = protowire.ConsumeVarint(b)
+		num, n = protowire.ConsumeVarint(rest)
 	case protowire.BytesType:
-		f.raw, n = protowire.ConsumeBytes(b)
+		raw, n = protowire.ConsumeBytes(rest)
 	default:
-		n = protowire.ConsumeFieldValue(number, kind, b)
+		n = protowire.ConsumeFieldValue(number, kind, rest)
 	}
 	if n < 0 {
-		return field{}, nil, false
+		return 0, 0, nil, nil
 	}
-	return f, b[n:], true
+	return tag(protowire.EncodeTag(number, kind)), num, raw, rest[n:]
 }
 
 // An errorInfo is a scanned yuanrong.errors.v1.ErrorInfo. Its bytes are parts of
@@ -180,81 +213,94 @@ type errorInfo struct {
 // damage ends the scan but keeps what came before it.
 func scanErrorInfo(b []byte) (info errorInfo) {
 	for {
-		f, rest, ok := next(b)
-		if !ok {
+		t, num, raw, rest := next(b)
+		switch t {
+		case 0:
 			return info
+		case bytesTag(infoDomain):
+			info.domain = raw
+		case varintTag(infoNumber):
+			info.number = int32(num)
+		case bytesTag(infoRetry):
+			info.retry, info.hinted = scanHint(info.retry, raw), true
+		case bytesTag(infoRequestID):
+			info.requestID = raw
+		case varintTag(infoTrimmed):
+			info.trimmed = num != 0
 		}
 		b = rest
-		switch {
-		case f.number == infoDomain && f.kind == protowire.BytesType:
-			info.domain = f.raw
-		case f.number == infoNumber && f.kind == protowire.VarintType:
-			info.number = int32(f.num)
-		case f.number == infoRetry && f.kind == protowire.BytesType:
-			info.retry, info.hinted = scanHint(info.retry, f.raw), true
-		case f.number == infoRequestID && f.kind == protowire.BytesType:
-			info.requestID = f.raw
-		case f.number == infoTrimmed && f.kind == protowire.VarintType:
-			info.trimmed = f.num != 0
-		}
 	}
 }
 
 func scanHint(r Retry, b []byte) Retry {
 	for {
-		f, rest, ok := next(b)
-		if !ok {
+		t, num, _, rest := next(b)
+		switch t {
+		case 0:
 			return r
+		case varintTag(hintClass):
+			// Classes of a later version are unknown here, and so mean Never.
+			if num > uint64(HigherLevel) {
+				num = uint64(Never)
+			}
+			r.Class = RetryClass(num)
+		case varintTag(hintDelay):
+			r.Delay = time.Duration(uint32(num)) * time.Millisecond
 		}
 		b = rest
-		switch {
-		case f.kind != protowire.VarintType:
-		case f.number == hintClass:
-			// Classes of a later version are unknown here, and so mean Never.
-			if f.num > uint64(HigherLevel) {
-				f.num = uint64(Never)
-			}
-			r.Class = RetryClass(f.num)
-		case f.number == hintDelay:
-			r.Delay = time.Duration(uint32(f.num)) * time.Millisecond
-		}
 	}
 }
 
 // scanGoogleInfo reads reason and domain of a google.rpc.ErrorInfo.
 func scanGoogleInfo(b []byte) (reason, domain []byte) {
 	for {
-		f, rest, ok := next(b)
-		if !ok {
+		t, _, raw, rest := next(b)
+		switch t {
+		case 0:
 			return reason, domain
+		case bytesTag(googleReason):
+			reason = raw
+		case bytesTag(googleDomain):
+			domain = raw
 		}
 		b = rest
-		if f.kind != protowire.BytesType {
-			continue
-		}
-		switch f.number {
-		case googleReason:
-			reason = f.raw
-		case googleDomain:
-			domain = f.raw
+	}
+}
+
+// eachMetadata calls f for each metadata entry of a google.rpc.ErrorInfo, in its
+// order. All keys and values are parts of one string.
+func eachMetadata(b []byte, f func(pair)) {
+	text := ""
+	for t, _, raw, rest := next(b); t != 0; t, _, raw, rest = next(rest) {
+		if t == bytesTag(googleMetadata) {
+			if text == "" {
+				text = string(b)
+			}
+			end := len(b) - len(rest)
+			f(scanPair(raw, text[end-len(raw):end]))
 		}
 	}
+}
+
+// scanPair reads a metadata entry; text has the same bytes.
+func scanPair(b []byte, text string) (p pair) {
+	for t, _, raw, rest := next(b); t != 0; t, _, raw, rest = next(rest) {
+		end := len(b) - len(rest)
+		switch t {
+		case bytesTag(mapKey):
+			p.key = validUTF8(text[end-len(raw) : end])
+		case bytesTag(mapValue):
+			p.value = validUTF8(text[end-len(raw) : end])
+		}
+	}
+	return p
 }
 
 // scanMetadata reads the metadata of a google.rpc.ErrorInfo, in the order of keys.
 // As in any protobuf map, the last of two entries with one key counts.
 func scanMetadata(b []byte) []pair {
 	var pairs []pair
-	for {
-		f, rest, ok := next(b)
-		if !ok {
-			break
-		}
-		b = rest
-		if f.number == googleMetadata && f.kind == protowire.BytesType {
-			pairs = append(pairs, scanPair(f.raw))
-		}
-	}
+	eachMetadata(b, func(p pair) { pairs = append(pairs, p) })
 	slices.SortStableFunc(pairs, func(a, b pair) int { return strings.Compare(a.key, b.key) })
 	unique := pairs[:0]
 	for i, p := range pairs {
@@ -265,71 +311,57 @@ func scanMetadata(b []byte) []pair {
 	return unique
 }
 
-func scanPair(b []byte) (p pair) {
-	for {
-		f, rest, ok := next(b)
-		if !ok {
-			return p
+// metadataMap is scanMetadata without the order, nil if there is none.
+func metadataMap(b []byte) map[string]string {
+	var m map[string]string
+	eachMetadata(b, func(p pair) {
+		if m == nil {
+			m = make(map[string]string)
 		}
-		b = rest
-		if f.kind != protowire.BytesType {
-			continue
-		}
-		switch f.number {
-		case mapKey:
-			p.key = validUTF8(string(f.raw))
-		case mapValue:
-			p.value = validUTF8(string(f.raw))
-		}
-	}
+		m[p.key] = p.value
+	})
+	return m
 }
 
 // scanRetryInfo reads the delay of a google.rpc.RetryInfo, 0 if it has none or a
 // negative one.
 func scanRetryInfo(b []byte) time.Duration {
 	var delay []byte
-	for {
-		f, rest, ok := next(b)
-		if !ok {
-			break
-		}
-		b = rest
-		if f.number == retryInfoDelay && f.kind == protowire.BytesType {
-			delay = f.raw
+	for t, _, raw, rest := next(b); t != 0; t, _, raw, rest = next(rest) {
+		if t == bytesTag(retryInfoDelay) {
+			delay = raw
 		}
 	}
 	var seconds, nanos int64
-	for {
-		f, rest, ok := next(delay)
-		if !ok {
-			break
-		}
-		delay = rest
-		switch {
-		case f.kind != protowire.VarintType:
-		case f.number == durationSeconds:
-			seconds = int64(f.num)
-		case f.number == durationNanos:
-			nanos = int64(int32(f.num))
+	for t, num, _, rest := next(delay); t != 0; t, num, _, rest = next(rest) {
+		switch t {
+		case varintTag(durationSeconds):
+			seconds = int64(num)
+		case varintTag(durationNanos):
+			nanos = int64(int32(num))
 		}
 	}
 	if seconds < 0 || nanos < 0 {
 		return 0
 	}
-	if seconds > math.MaxInt64/int64(time.Second)-1 {
+	// Damaged nanos may be as much as two seconds.
+	if seconds > math.MaxInt64/int64(time.Second)-3 {
 		return math.MaxInt64
 	}
 	return time.Duration(seconds)*time.Second + time.Duration(nanos)
 }
 
 // foreignDetails returns the details of a status that are not ours: all of them if
-// the status has no code of ours, because then others wrote its standard details.
-func foreignDetails(st *spb.Status, code Code) []*anypb.Any {
-	var details []*anypb.Any
+// the status has no code of ours, because then others wrote its standard details. A
+// damaged one, for which gRPC would drop all details, is left out.
+func foreignDetails(st *spb.Status, code Code) (details []*anypb.Any, damaged bool) {
 	for _, d := range st.GetDetails() {
-		if code.IsZero() || !isOurs(d.GetTypeUrl()) {
+		switch url := d.GetTypeUrl(); {
+		case !utf8.ValidString(url):
+			damaged = true
+		case code.IsZero() || !isOurs(url):
 			details = append(details, d)
 		}
 	}
-	return details
+	return details, damaged
 }

@@ -70,6 +70,10 @@ func FuzzWire(f *testing.F) {
 			t.Errorf("computed size %d, real size %d", got, want)
 		}
 
+		if d.bound() < d.size() {
+			t.Errorf("bound %d below the size %d", d.bound(), d.size())
+		}
+
 		// And back.
 		info := scanErrorInfo(st.Details[0].Value)
 		if string(info.domain) != domain || info.number != number || info.retry != retry || string(info.requestID) != id || info.trimmed != d.trimmed {

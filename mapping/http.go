@@ -1,0 +1,110 @@
+package mapping
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"time"
+
+	"google.golang.org/genproto/googleapis/rpc/code"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+
+	"github.com/openyuanrong/statusmap/mapping/internal/httpcode"
+)
+
+// The headers of an error over HTTP.
+const (
+	// headerInnerCode carries the number of the code, as the platform's frontend
+	// sends it.
+	headerInnerCode = "X-Inner-Code"
+	// headerRetryAfter is that of RFC 9110 §10.2.3.
+	headerRetryAfter = "Retry-After"
+)
+
+// HTTPStatus returns the HTTP status for a gRPC code, by the mapping that google.rpc.Code
+// documents. It is 200 for OK, and 500 for what is no gRPC code.
+func HTTPStatus(c codes.Code) int { return httpcode.Of(c) }
+
+// httpBody is the body of an error: code and message as the platform documents them,
+// and beside them what makes the error whole.
+type httpBody struct {
+	// Code is the number, or the HTTP status where there is no platform code, for the
+	// platform's clients take 0 for success. Only with a domain is it a code.
+	Code      int32             `json:"code"`
+	Message   string            `json:"message"`
+	Reason    string            `json:"reason,omitempty"`
+	Domain    string            `json:"domain,omitempty"`
+	GRPCCode  string            `json:"grpc_code,omitempty"`
+	Retry     *httpRetry        `json:"retry,omitempty"`
+	Metadata  map[string]string `json:"metadata,omitempty"`
+	RequestID string            `json:"request_id,omitempty"`
+}
+
+type httpRetry struct {
+	Class   string `json:"class"`
+	DelayMS int64  `json:"delay_ms,omitempty"`
+}
+
+// WriteHTTP answers an HTTP request with an error: the status by [HTTPStatus] of its gRPC
+// code, and a JSON body such as
+//
+//	{"code":4115,"message":"no function \"f\"","reason":"FUNCTION_NOT_FOUND","domain":"rest.yuanrong",
+//	 "grpc_code":"NOT_FOUND","retry":{"class":"NEVER"},"metadata":{"function":"f"},"request_id":"r1"}
+//
+// Code and message are what the platform documents. The number stands in the header
+// X-Inner-Code too. Retry-After, in seconds, rounded up, comes only where repeating
+// this very call is safe, for there are clients that repeat on its mere presence: with
+// class SAFE, and with IDEMPOTENT if the server found the method idempotent.
+//
+// The error is what [FromError] finds in err. Of an error without a gRPC status and
+// without a code nothing is written but 3003 and the catalogue's text; context errors
+// are CANCELLED and DEADLINE_EXCEEDED. An error without a platform code has the HTTP
+// status as its code, and no domain. For nil nothing is written.
+func WriteHTTP(w http.ResponseWriter, err error) {
+	if err == nil {
+		return
+	}
+	e, ok := FromError(err)
+	if !ok {
+		e = new(Mapper).Map(context.Background(), err)
+	}
+	httpStatus := HTTPStatus(e.GRPCCode())
+	body := httpBody{
+		Code: int32(httpStatus), Message: e.Message(), GRPCCode: code.Code(e.GRPCCode()).String(),
+		Metadata: e.Metadata(), RequestID: e.RequestID(),
+	}
+	h := w.Header()
+	for _, ofSuccess := range [...]string{"Content-Length", "Content-Encoding", "Etag", "Last-Modified", "Cache-Control"} {
+		h.Del(ofSuccess)
+	}
+	if !e.Code().IsZero() {
+		body.Code, body.Domain, body.Reason = e.Code().Number(), e.Code().Domain(), e.Reason()
+		body.Retry = &httpRetry{e.Retry().Class.String(), e.Retry().Delay.Milliseconds()}
+		h.Set(headerInnerCode, strconv.Itoa(int(body.Code)))
+	}
+	if isRepeatable(e) {
+		h.Set(headerRetryAfter, strconv.FormatInt(int64((e.Retry().Delay+time.Second-1)/time.Second), 10))
+	}
+	h.Set("Content-Type", "application/json")
+	h.Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(httpStatus)
+	_ = json.NewEncoder(w).Encode(body) // a client that is gone needs no answer
+}
+
+// isRepeatable reports whether this very call may be repeated as it is. Whether the
+// method is idempotent is known from whoever sealed the error: then RetryInfo is there.
+func isRepeatable(e *Error) bool {
+	switch e.Retry().Class {
+	case Safe:
+		return true
+	case Idempotent:
+		for _, d := range e.GRPCStatus().Proto().GetDetails() {
+			if d.MessageIs((*errdetails.RetryInfo)(nil)) {
+				return true
+			}
+		}
+	}
+	return false
+}

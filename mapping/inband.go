@@ -1,0 +1,194 @@
+package mapping
+
+import (
+	"fmt"
+	"sync"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/openyuanrong/statusmap/gen/sdk"
+)
+
+// An InBand says how the replies of a service carry the code of an error while the
+// call itself ends OK. It reads such replies, and writes them for callers that know
+// nothing else. The zero value is ready to use and fits the services of openYuanrong.
+// Its fields must not change after the first use; then it is safe for concurrent use.
+// It must not be copied after the first use.
+//
+// Unless Extract is set, a reply is read by the shape of its type. It carries a code
+// where it has a field "code", an enum or an integer, together with a string
+// "message". So does a nested message that one of the fields in Nested holds. Beside
+// them a bool "retryable" and a string "retryReason" (or "retry_reason") are read. An
+// enum counts only if one of its numbers is in a catalogue: a health report has a
+// "code" too, and is no error. A google.rpc.Status is not read, because its numbers
+// are those of gRPC.
+//
+// The first code that is not 0 counts: that of the reply itself, then those of the
+// nested messages in the order of Nested.
+type InBand struct {
+	// Catalogs give the numbers their meaning: the first that lists a number decides,
+	// and one that none lists belongs to the first. Empty means that of package sdk.
+	Catalogs []*Catalog
+	// Nested names the fields whose messages are looked into, in proto style or in
+	// JSON style, in this order. Empty means "status", then "callResult".
+	Nested []string
+	// Success names the codes that are a success of a method, by its full name
+	// ("/package.Service/Method"): to kill an instance that is not there, for
+	// example. It is about reading: a status with such a code stays an error.
+	Success map[string][]Code
+	// Extract, if set, reads replies in place of the shape. It is called for every
+	// reply, also for those that are no protobuf messages.
+	Extract func(reply any) Outcome
+
+	once      sync.Once
+	known     decoded
+	generated readers[uintptr]                        // by Go type
+	others    readers[protoreflect.MessageDescriptor] // of Go types that stand for many
+}
+
+// An Outcome is what a reply says about its call.
+type Outcome struct {
+	// Number is the code, 0 for success.
+	Number int32
+	// Message is the reply's text; with an empty one the error has the catalogue's.
+	Message string
+	// Retryable is what the reply says about a repetition, nil if it says nothing.
+	Retryable *bool
+	// RetryReason says why, in the platform's words.
+	RetryReason string
+}
+
+// The reasons in the platform's replies that say whether the call was executed.
+const (
+	preDispatch         = "pre-dispatch"          // it was not
+	postDispatchUnknown = "post-dispatch-unknown" // nobody knows
+)
+
+// decoded is the decoder and what belongs to it, made at first use.
+type decoded struct {
+	catalogs []*Catalog
+	decoder  *Decoder
+}
+
+func (b *InBand) settings() *decoded {
+	b.once.Do(func() {
+		b.known.catalogs = b.Catalogs
+		if len(b.known.catalogs) == 0 {
+			b.known.catalogs = []*Catalog{sdk.Catalog()}
+		}
+		b.known.decoder = NewDecoder(b.known.catalogs...)
+	})
+	return &b.known
+}
+
+// FromReply returns the error that a reply carries, and whether it carries one. The
+// method is the full name of the reply's method; it only serves to look into Success
+// and may be empty. FromReply itself never ends a stream, so it also suits messages
+// of streams on which several calls are multiplexed.
+//
+// The error has origin [OriginPeer] and unwraps to an [*InBandReply]. Its retry class
+// is the code's, refined by what the reply says:
+//
+//   - with the reason "post-dispatch-unknown" SAFE becomes IDEMPOTENT;
+//   - not retryable otherwise: SAFE and IDEMPOTENT become NEVER;
+//   - retryable with the reason "pre-dispatch": nothing was executed, so IDEMPOTENT
+//     becomes SAFE;
+//   - retryable otherwise: as the code has it, because senders set the flag for calls
+//     that were executed, and for codes that no repetition helps.
+//
+// NEVER stays whatever the reply says, and so does HIGHER_LEVEL, which does not repeat
+// this call.
+//
+// A reply of a type that was seen before and that carries no error costs neither an
+// allocation nor a lock.
+func (b *InBand) FromReply(method string, reply any) (*Error, bool) {
+	if b.Extract != nil {
+		if outcome := b.Extract(reply); outcome.Number != 0 {
+			return b.fail(method, reply, outcome)
+		}
+		return nil, false
+	}
+	m, ok := reply.(proto.Message)
+	if !ok {
+		return nil, false
+	}
+	if p := b.readerOf(m).failed(m); p != nil {
+		return b.fail(method, reply, p.outcome(m.ProtoReflect()))
+	}
+	return nil, false
+}
+
+// fail makes the error of an outcome, unless the method counts it as a success.
+func (b *InBand) fail(method string, reply any, o Outcome) (*Error, bool) {
+	set := b.settings()
+	t := toldNumber(set.catalogs, o.Number, o.Message)
+	for _, c := range b.Success[method] {
+		if c.Number() == t.number && c.Domain() == t.domain {
+			return nil, false
+		}
+	}
+	t.retry = o.refine(t.retry)
+	return t.error(set.decoder).WithCause(&InBandReply{Reply: reply, RetryReason: o.RetryReason}), true
+}
+
+// refine returns the retry hint of the code as far as the reply knows better.
+func (o Outcome) refine(r Retry) Retry {
+	switch {
+	case o.Retryable == nil, r.Class == Never, r.Class == HigherLevel:
+	case o.RetryReason == postDispatchUnknown:
+		r.Class = Idempotent
+	case !*o.Retryable:
+		r = Retry{Class: Never}
+	case o.RetryReason == preDispatch:
+		r.Class = Safe
+	}
+	return r
+}
+
+// An InBandReply is the reply that an error came in: the cause of the [Error], where
+// [errors.As] finds it. The platform puts data beside the code.
+type InBandReply struct {
+	// Reply is the message itself, not a copy.
+	Reply any
+	// RetryReason is what the reply says about a repetition, "" if nothing.
+	RetryReason string
+}
+
+// Error says what type of reply carried the error.
+func (r *InBandReply) Error() string {
+	if m, ok := r.Reply.(proto.Message); ok {
+		return "code in a reply of type " + string(m.ProtoReflect().Descriptor().FullName())
+	}
+	return fmt.Sprintf("code in a reply of type %T", r.Reply)
+}
+
+// NewReply returns a reply of the type that tells of e, for callers that read codes in
+// replies: with code, message and, where there are such fields, retryable and the
+// reason. It is retryable only where repeating the very call is safe: for class SAFE,
+// and for IDEMPOTENT if the method is declared idempotent.
+//
+// The bool is false where the error cannot be told so that the caller recognises it:
+// the type has no place for a code, e has none of the catalogues' domains, or the field
+// cannot hold the number. Then it has to travel as a status.
+func (b *InBand) NewReply(t protoreflect.MessageType, e *Error, idempotent bool) (proto.Message, bool) {
+	if t == nil || e == nil || e.Code().IsZero() || !b.speaks(e.Code().Domain()) {
+		return nil, false
+	}
+	reply := t.New()
+	places := b.readerOf(reply.Interface()).shape
+	if len(places) == 0 || !places[0].write(reply, e, idempotent) {
+		return nil, false
+	}
+	return reply.Interface(), true
+}
+
+// speaks reports whether the numbers in the replies can be of that domain.
+func (b *InBand) speaks(domain string) bool {
+	for _, c := range b.settings().catalogs {
+		if c != nil && c.Domain() == domain {
+			return true
+		}
+	}
+	return false
+}

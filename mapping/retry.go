@@ -1,0 +1,85 @@
+package mapping
+
+import (
+	"time"
+
+	"google.golang.org/grpc/codes"
+
+	"github.com/openyuanrong/statusmap/mapping/rpcerr"
+)
+
+// A Next is what a caller may do after a failed call.
+type Next uint8
+
+const (
+	// GiveUp: pass the error on. Another try cannot help, or could execute twice what
+	// must be executed once.
+	GiveUp Next = iota
+	// Repeat: make the same call again.
+	Repeat
+	// StartOver: this call is over. Fetch a new instance, session or revision, then
+	// start again from there.
+	StartOver
+)
+
+// String returns "give up", "repeat" or "start over".
+func (n Next) String() string {
+	switch n {
+	case Repeat:
+		return "repeat"
+	case StartOver:
+		return "start over"
+	}
+	return "give up"
+}
+
+// Advise tells what a caller may do after a call that failed with err, and how long
+// to wait before it, 0 to [rpcerr.MaxRetryDelay]. The call is idempotent if running
+// it twice has the effect of running it once.
+//
+//   - a call that never left ([OriginUnsent]): Repeat, whatever the class, unless it
+//     was cancelled;
+//   - class [Safe]: Repeat;
+//   - class [Idempotent]: Repeat if the call is idempotent, else GiveUp;
+//   - class [HigherLevel]: StartOver. The call may have had effects before it ended:
+//     whether what starts over may have them again is for the caller to know;
+//   - class [Never], an error without a retry hint, nil: GiveUp.
+//
+// The wait is what the sender asks for and no backoff: a loop adds its own, a bound on
+// the number of rounds, and the end of its context. It needs no interceptor, except
+// that only our client interceptor with retry on knows of a call that it never left.
+func Advise(err error, idempotent bool) (Next, time.Duration) {
+	e, ok := FromError(err)
+	if !ok {
+		return GiveUp, 0
+	}
+	hint := e.Retry()
+	if e.Origin() == OriginUnsent {
+		return adviseUnsent(e.GRPCCode(), hint.Delay)
+	}
+	switch hint.Class {
+	case rpcerr.Safe:
+		return Repeat, hint.Delay
+	case rpcerr.Idempotent:
+		if idempotent {
+			return Repeat, hint.Delay
+		}
+	case rpcerr.HigherLevel:
+		return StartOver, hint.Delay
+	}
+	return GiveUp, 0
+}
+
+// adviseUnsent is Advise for a call that never left. CANCELLED means that its context
+// or its connection was closed, which does not get better. With UNAVAILABLE the
+// connection is being made again, which takes a while; for other reasons, such as a
+// token that could not be had, no peer has asked for any delay.
+func adviseUnsent(c codes.Code, delay time.Duration) (Next, time.Duration) {
+	switch c {
+	case codes.Canceled:
+		return GiveUp, 0
+	case codes.Unavailable:
+		return Repeat, delay
+	}
+	return Repeat, 0
+}

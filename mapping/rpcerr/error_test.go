@@ -1,0 +1,502 @@
+package rpcerr_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/testing/protocmp"
+	"google.golang.org/protobuf/types/known/anypb"
+
+	spb "google.golang.org/genproto/googleapis/rpc/status"
+
+	"github.com/openyuanrong/statusmap/gen/rest"
+	"github.com/openyuanrong/statusmap/gen/sdk"
+	errorsv1 "github.com/openyuanrong/statusmap/gen/yuanrong/errors/v1"
+	"github.com/openyuanrong/statusmap/mapping/rpcerr"
+)
+
+// TestDerivedErrorsLeaveTheOriginal changes an error in every way there is, and finds
+// the original as it was.
+func TestDerivedErrorsLeaveTheOriginal(t *testing.T) {
+	detail := &errdetails.DebugInfo{Detail: "d"}
+	raised := sdk.InnerCommunication.Errorf("m").With("aa", "1").With("bb", "2").WithDetails(detail, &errdetails.Help{})
+	decoder := &rpcerr.Decoder{Catalogs: []*rpcerr.Catalog{sdk.Catalog()}}
+	received, _ := decoder.FromStatus(raised.GRPCStatus())
+	for name, e := range map[string]*rpcerr.Error{"raised": raised, "received": received} {
+		before, metadata := proto.Clone(e.GRPCStatus().Proto()), e.Metadata()
+		e.Metadata()["aa"] = "changed"
+		derived := map[string]*rpcerr.Error{
+			"With":             e.With("aa", "9").With("a0", "9").With("cc", "9"),
+			"WithRequestID":    e.WithRequestID("id"),
+			"RetryAfter":       e.RetryAfter(time.Minute),
+			"NotExecuted":      e.NotExecuted(),
+			"DoNotRetry":       e.DoNotRetry(),
+			"WithDetails":      e.WithDetails(&errdetails.DebugInfo{Detail: "other"}, &errdetails.BadRequest{}),
+			"WithoutDebugInfo": e.WithoutDebugInfo(),
+			"Seal":             e.Seal(rpcerr.Wire{RequestID: "id", Budget: rpcerr.MinBudget, Idempotent: true, Details: []proto.Message{&errdetails.ResourceInfo{}}}),
+		}
+		for how, d := range derived {
+			if d == e && !(name == "received" && how == "Seal") {
+				t.Errorf("%s: %s returned the error itself", name, how)
+			}
+		}
+		if diff := cmp.Diff(before, e.GRPCStatus().Proto(), protocmp.Transform()); diff != "" {
+			t.Errorf("%s: the status has changed (-before +after):\n%s", name, diff)
+		}
+		if diff := cmp.Diff(metadata, e.Metadata()); diff != "" {
+			t.Errorf("%s: the metadata has changed (-before +after):\n%s", name, diff)
+		}
+	}
+	// Two errors derived from one must not share what comes after.
+	base := sdk.ParamInvalid.With("aa", "1")
+	one, two := base.With("bb", "one"), base.With("bb", "two")
+	if one.Metadata()["bb"] != "one" || two.Metadata()["bb"] != "two" {
+		t.Errorf("siblings have %v and %v", one.Metadata(), two.Metadata())
+	}
+}
+
+func TestMetadataKeys(t *testing.T) {
+	long := strings.Repeat("k", 100)
+	for _, test := range []struct{ key, want string }{
+		{"instance", "instance"},
+		{"instance-Id_2", "instance-Id_2"},
+		{"Instance", "instance"},
+		{"a", "a_"},
+		{"", "x_"},
+		{"1st", "x1st"},
+		{"_x", "x_x"},
+		{"a.b c", "a_b_c"},
+		{"实例", "x__"},
+		{"a\xffb", "a_b"},
+		{"a\r\nb", "a__b"},
+		{long, long[:64]},
+		{"9" + long, "x9" + long[:62]},
+	} {
+		got := sdk.ParamInvalid.With(test.key, "v").Metadata()
+		if diff := cmp.Diff(map[string]string{test.want: "v"}, got); diff != "" {
+			t.Errorf("With(%q) (-want +got):\n%s", test.key, diff)
+		}
+	}
+	if got, want := sdk.ParamInvalid.With("key", "a\xffb\x00").Metadata()["key"], "a\uFFFDb\x00"; got != want {
+		t.Errorf("the value became %q, want %q", got, want)
+	}
+	if got := sdk.ParamInvalid.With("key", "1").With("Key", "2").Metadata(); got["key"] != "2" || len(got) != 1 {
+		t.Errorf("one key set twice gives %v, want the second value", got)
+	}
+}
+
+func TestRetryHints(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		err  *rpcerr.Error
+		want rpcerr.Retry
+	}{
+		{"as listed", sdk.ResourceNotEnough.Errorf(""), rpcerr.Retry{Class: rpcerr.Safe, Delay: time.Second}},
+		{"another delay", sdk.ResourceNotEnough.Errorf("").RetryAfter(time.Minute), rpcerr.Retry{Class: rpcerr.Safe, Delay: time.Minute}},
+		{"no delay", sdk.ResourceNotEnough.Errorf("").RetryAfter(0), rpcerr.Retry{Class: rpcerr.Safe}},
+		{"negative delay", sdk.ResourceNotEnough.Errorf("").RetryAfter(math.MinInt64), rpcerr.Retry{Class: rpcerr.Safe}},
+		{"too long", sdk.ResourceNotEnough.Errorf("").RetryAfter(math.MaxInt64), rpcerr.Retry{Class: rpcerr.Safe, Delay: time.Hour}},
+		{"the longest", sdk.ResourceNotEnough.Errorf("").RetryAfter(time.Hour), rpcerr.Retry{Class: rpcerr.Safe, Delay: time.Hour}},
+		{"rounded up", sdk.ResourceNotEnough.Errorf("").RetryAfter(1), rpcerr.Retry{Class: rpcerr.Safe, Delay: time.Millisecond}},
+		{"rounded up to the longest", sdk.ResourceNotEnough.Errorf("").RetryAfter(time.Hour - 1), rpcerr.Retry{Class: rpcerr.Safe, Delay: time.Hour}},
+		{"delay of what is never retried", sdk.ParamInvalid.Errorf("").RetryAfter(time.Minute), rpcerr.Retry{Class: rpcerr.Never}},
+		{"not executed, was idempotent", sdk.InnerCommunication.Errorf("").NotExecuted(), rpcerr.Retry{Class: rpcerr.Safe, Delay: sdk.InnerCommunication.Retry().Delay}},
+		{"not executed, was never", sdk.ParamInvalid.Errorf("").NotExecuted(), rpcerr.Retry{Class: rpcerr.Never}},
+		{"not executed, was higher level", sdk.InstanceNotFound.Errorf("").NotExecuted(), sdk.InstanceNotFound.Retry()},
+		{"do not retry", sdk.ResourceNotEnough.Errorf("").DoNotRetry(), rpcerr.Retry{Class: rpcerr.Never}},
+		{"do not retry, whatever comes later", sdk.ResourceNotEnough.Errorf("").DoNotRetry().RetryAfter(time.Second).NotExecuted(), rpcerr.Retry{Class: rpcerr.Never}},
+	} {
+		if got := test.err.Retry(); got != test.want {
+			t.Errorf("%s: Retry() = %v, want %v", test.name, got, test.want)
+		}
+		decoder := &rpcerr.Decoder{Catalogs: []*rpcerr.Catalog{sdk.Catalog()}}
+		if e, _ := decoder.FromStatus(test.err.GRPCStatus()); e.Retry() != test.want {
+			t.Errorf("%s: after the wire Retry() = %v, want %v", test.name, e.Retry(), test.want)
+		}
+	}
+}
+
+// TestRetryInfoOnlyWhereRepeatingIsSafe reads the statuses as a client does that
+// knows nothing but the standard details.
+func TestRetryInfoOnlyWhereRepeatingIsSafe(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		err  *rpcerr.Error
+		wire rpcerr.Wire
+		want []time.Duration
+	}{
+		{"safe", sdk.ResourceNotEnough.AsError(), rpcerr.Wire{}, []time.Duration{time.Second}},
+		{"safe at once", sdk.ResourceNotEnough.Errorf("").RetryAfter(0), rpcerr.Wire{}, []time.Duration{0}},
+		{"never", sdk.ParamInvalid.AsError(), rpcerr.Wire{Idempotent: true}, nil},
+		{"higher level", sdk.InstanceNotFound.AsError(), rpcerr.Wire{Idempotent: true}, nil},
+		{"idempotent, unknown method", sdk.InnerCommunication.AsError(), rpcerr.Wire{}, nil},
+		{"idempotent, idempotent method", sdk.InnerCommunication.AsError(), rpcerr.Wire{Idempotent: true}, []time.Duration{sdk.InnerCommunication.Retry().Delay}},
+		{"idempotent, idempotent method, with text", sdk.InnerCommunication.Errorf("x"), rpcerr.Wire{Idempotent: true, RequestID: "r"}, []time.Duration{sdk.InnerCommunication.Retry().Delay}},
+		{"not executed", sdk.InnerCommunication.Errorf("").NotExecuted(), rpcerr.Wire{}, []time.Duration{sdk.InnerCommunication.Retry().Delay}},
+	} {
+		var got []time.Duration
+		for _, d := range test.err.Seal(test.wire).GRPCStatus().Details() {
+			if info, ok := d.(*errdetails.RetryInfo); ok {
+				got = append(got, info.RetryDelay.AsDuration())
+			}
+		}
+		if diff := cmp.Diff(test.want, got); diff != "" {
+			t.Errorf("%s: delays in RetryInfo (-want +got):\n%s", test.name, diff)
+		}
+	}
+}
+
+func TestWithDetails(t *testing.T) {
+	one, two := &errdetails.BadRequest{FieldViolations: []*errdetails.BadRequest_FieldViolation{{Field: "a"}}}, &errdetails.BadRequest{}
+	help := &errdetails.Help{Links: []*errdetails.Help_Link{{Url: "https://example.com"}}}
+	broken := &errdetails.Help{Links: []*errdetails.Help_Link{{Url: "\xff"}}}
+	for _, test := range []struct {
+		name    string
+		details []proto.Message
+		want    []any
+		trimmed bool
+	}{
+		{"none", nil, nil, false},
+		{"in their order", []proto.Message{help, one}, []any{help, one}, false},
+		{"the later of a type in place of the earlier", []proto.Message{one, help, two}, []any{two, help}, false},
+		{"nil", []proto.Message{nil, help}, []any{help}, true},
+		{"typed nil", []proto.Message{(*errdetails.Help)(nil)}, []any{&errdetails.Help{}}, false},
+		{"invalid UTF-8", []proto.Message{broken, one}, []any{one}, true},
+		{"our own", []proto.Message{&errorsv1.ErrorInfo{Domain: "x", Number: 7}, &errdetails.ErrorInfo{Reason: "X"}, &errdetails.RetryInfo{}}, nil, true},
+	} {
+		e := sdk.ParamInvalid.Errorf("").WithDetails(test.details...)
+		got := e.GRPCStatus().Details()[2:]
+		if diff := cmp.Diff(test.want, got, protocmp.Transform()); diff != "" && len(test.want)+len(got) > 0 {
+			t.Errorf("%s (-want +got):\n%s", test.name, diff)
+		}
+		if e.Trimmed() != test.trimmed {
+			t.Errorf("%s: Trimmed() = %v, want %v", test.name, e.Trimmed(), test.trimmed)
+		}
+	}
+}
+
+func TestRequestID(t *testing.T) {
+	for _, test := range []struct{ id, want string }{
+		{"", ""}, {"r-1", "r-1"}, {"r\xff", "r\uFFFD"}, {strings.Repeat("x", 129), strings.Repeat("x", 128)},
+		{strings.Repeat("重", 43), strings.Repeat("重", 42)},
+	} {
+		if got := sdk.ParamInvalid.Errorf("").WithRequestID(test.id).RequestID(); got != test.want {
+			t.Errorf("WithRequestID(%q) gives %q, want %q", test.id, got, test.want)
+		}
+		if got := sdk.ParamInvalid.AsError().Seal(rpcerr.Wire{RequestID: test.id}).RequestID(); got != test.want {
+			t.Errorf("Seal with id %q gives %q, want %q", test.id, got, test.want)
+		}
+	}
+	if got := sdk.ParamInvalid.Errorf("").WithRequestID("mine").Seal(rpcerr.Wire{RequestID: "other"}).RequestID(); got != "mine" {
+		t.Errorf("Seal replaced the request id by %q", got)
+	}
+}
+
+// TestErrorText is the promise about log lines: one line, 512 bytes, no cause.
+func TestErrorText(t *testing.T) {
+	decoder := &rpcerr.Decoder{Catalogs: []*rpcerr.Catalog{sdk.Catalog()}}
+	fromPeer := func(domain, reason string, number int32, message string) error {
+		e, _ := decoder.FromStatus(statusOf(codes.NotFound, message,
+			&errorsv1.ErrorInfo{Domain: domain, Number: number}, &errdetails.ErrorInfo{Domain: domain, Reason: reason}))
+		return e
+	}
+	long := strings.Repeat("重", 500)
+	for _, test := range []struct {
+		err  error
+		want string
+	}{
+		{sdk.InstanceNotFound, "INSTANCE_NOT_FOUND (1003): No such instance."},
+		{sdk.InstanceNotFound.Errorf("no %q", "a1"), `INSTANCE_NOT_FOUND (1003): no "a1"`},
+		{sdk.InstanceNotFound.Errorf(""), "INSTANCE_NOT_FOUND (1003): No such instance."},
+		{sdk.InstanceNotFound.Wrap(errors.New("secret")), "INSTANCE_NOT_FOUND (1003): No such instance."},
+		{sdk.InstanceNotFound.Wrapf(errors.New("secret"), "m"), "INSTANCE_NOT_FOUND (1003): m"},
+		{sdk.InstanceNotFound.Errorf("a\nb\rc\x00d\u2028e\u0085f"), "INSTANCE_NOT_FOUND (1003): a b c d e f"},
+		{sdk.InstanceNotFound.Errorf("\xff"), "INSTANCE_NOT_FOUND (1003): \uFFFD"},
+		{rpcerr.Plain(codes.NotFound, "nf"), "NotFound: nf"},
+		{rpcerr.Plain(codes.NotFound, ""), "NotFound"},
+		{rpcerr.Plain(codes.OK, "x"), "Unknown: x"},
+		{fromPeer("sdk.yuanrong", "NEW_ERROR", 9999, "text"), "NEW_ERROR (9999): text"},
+		{fromPeer("new.domain", "", 9999, "text"), "new.domain 9999: text"},
+		{fromPeer("a\nb", "C\nD", 9999, "e\nf"), "C D (9999): e f"},
+		{fromPeer("a\nb", "", 9999, "e\nf"), "a b 9999: e f"},
+		{sdk.InstanceNotFound.Errorf("%s", long), ""},
+		{fromPeer(strings.Repeat("d", 63), "", 9999, long), ""},
+		{rpcerr.Code{}, "no code"},
+		{(*rpcerr.Error)(nil), "<nil>"},
+	} {
+		got := test.err.Error()
+		if test.want != "" && got != test.want {
+			t.Errorf("Error() = %q, want %q", got, test.want)
+		}
+		if len(got) > 512 || !utf8.ValidString(got) || strings.ContainsFunc(got, unicode.IsControl) {
+			t.Errorf("Error() = %q (%d bytes), want valid text of one line, at most 512 bytes", got, len(got))
+		}
+	}
+	if got := sdk.InstanceNotFound.Errorf("%s", long).Error(); !strings.HasSuffix(got, "重…") || len(got) < 500 {
+		t.Errorf("a long message ends in %q, want as much as fits and an ellipsis", got[len(got)-20:])
+	}
+	if got := fromPeer("a\nb", "", 9999, "").(*rpcerr.Error).Code(); strings.Contains(got.String(), "\n") || strings.Contains(got.Error(), "\n") {
+		t.Errorf("the code of a peer breaks the line: %q, %q", got.String(), got.Error())
+	}
+}
+
+// TestPercentIsNoVerb: Errorf formats once, and what was formatted stays as it is.
+func TestPercentIsNoVerb(t *testing.T) {
+	if got := sdk.ParamInvalid.Errorf("%s", "100%d").Message(); got != "100%d" {
+		t.Errorf("Message() = %q, want %q", got, "100%d")
+	}
+}
+
+func TestLogValue(t *testing.T) {
+	decoder := &rpcerr.Decoder{Catalogs: []*rpcerr.Catalog{sdk.Catalog()}, Infer: func(codes.Code) rpcerr.Code { return sdk.InnerCommunication }}
+	inferred, _ := decoder.FromStatus(status.New(codes.Unavailable, "down"))
+	unlisted, _ := decoder.FromStatus(statusOf(codes.Aborted, "new", &errorsv1.ErrorInfo{Domain: "sdk.yuanrong", Number: 9999, Trimmed: true}, &errdetails.ErrorInfo{Domain: "sdk.yuanrong", Reason: "NEW"}))
+	for _, test := range []struct {
+		value slog.LogValuer
+		want  string
+	}{
+		{sdk.InstanceNotFound, "e.domain=sdk.yuanrong e.number=1003 e.reason=INSTANCE_NOT_FOUND"},
+		{sdk.InstanceNotFound.Wrapf(errors.New("why"), "m").With("key", "v").WithRequestID("r"),
+			`e.domain=sdk.yuanrong e.number=1003 e.reason=INSTANCE_NOT_FOUND e.grpc=NotFound e.message=m e.retry="HIGHER_LEVEL after 100ms" e.request_id=r e.metadata=map[key:v] e.cause=why`},
+		{inferred.WithOrigin(rpcerr.OriginUnsent).WithAttempts(3),
+			`e.domain=sdk.yuanrong e.number=3002 e.reason=INNER_COMMUNICATION e.grpc=Unavailable e.message=down e.retry="` + sdk.InnerCommunication.Retry().String() + `" e.origin=unsent e.attempts=3 e.inferred=true`},
+		{unlisted, `e.domain=sdk.yuanrong e.number=9999 e.reason=NEW e.grpc=Aborted e.message=new e.retry=NEVER e.origin=peer e.trimmed=true`},
+		{rpcerr.Plain(codes.Canceled, "context canceled"), `e.grpc=Canceled e.message="context canceled" e.retry=NEVER`},
+		{(*rpcerr.Error)(nil), "e=<nil>"},
+	} {
+		var b bytes.Buffer
+		log := slog.New(slog.NewTextHandler(&b, &slog.HandlerOptions{ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
+			if len(groups) == 0 && (a.Key == slog.TimeKey || a.Key == slog.LevelKey || a.Key == slog.MessageKey) {
+				return slog.Attr{}
+			}
+			return a
+		}}))
+		log.Info("", "e", test.value)
+		if got := strings.TrimSuffix(b.String(), "\n"); got != test.want {
+			t.Errorf("logged %s\nwant   %s", got, test.want)
+		}
+	}
+}
+
+// TestNilError calls every method of a nil *Error.
+func TestNilError(t *testing.T) {
+	var e *rpcerr.Error
+	v := reflect.ValueOf(e)
+	for i := range v.NumMethod() {
+		m := v.Method(i)
+		var args []reflect.Value
+		n := m.Type().NumIn()
+		if m.Type().IsVariadic() {
+			n--
+		}
+		for j := range n {
+			args = append(args, reflect.Zero(m.Type().In(j)))
+		}
+		for _, out := range m.Call(args) {
+			if out.Kind() == reflect.Pointer && !out.IsNil() {
+				t.Errorf("%s of a nil *Error returns %v, want nil", v.Type().Method(i).Name, out)
+			}
+		}
+	}
+	if e.GRPCCode() != codes.Unknown || e.Retry().Class != rpcerr.Never || !e.Code().IsZero() || e.Is(sdk.ParamInvalid) || e.Is(rpcerr.Code{}) {
+		t.Errorf("a nil *Error says more than nothing: %v %v %v", e.GRPCCode(), e.Retry(), e.Code())
+	}
+	if status.Code(e) != codes.Unknown {
+		t.Errorf("status.Code of a nil *Error = %v, want Unknown", status.Code(e))
+	}
+}
+
+func TestZeroCode(t *testing.T) {
+	var c rpcerr.Code
+	if !c.IsZero() || c.Listed() || c.Domain() != "" || c.Number() != 0 || c.Reason() != "" || c.DocumentedMessage() != "" || c.Describe("zh") != "" {
+		t.Errorf("the zero Code says something: %v", c)
+	}
+	if c.GRPCCode() != codes.Unknown || c.Retry() != (rpcerr.Retry{Class: rpcerr.Never}) || c.GRPCStatus() != nil || c.AsError() != nil {
+		t.Errorf("the zero Code has %v, %v, %v", c.GRPCCode(), c.Retry(), c.GRPCStatus())
+	}
+	if errors.Is(c, sdk.ParamInvalid) || errors.Is(sdk.ParamInvalid, c) || c.Is(c) {
+		t.Error("the zero Code matches")
+	}
+	for _, e := range []*rpcerr.Error{c.Errorf("m %d", 1), c.Wrap(errors.New("x")), c.With("key", "v")} {
+		st := e.GRPCStatus()
+		if st.Code() != codes.Unknown || len(st.Proto().Details) != 0 || e.Error() == "" {
+			t.Errorf("an error of the zero Code travels as %v", st)
+		}
+	}
+}
+
+func TestCodeIdentity(t *testing.T) {
+	other := rpcerr.CodeOf(&rpcerr.Row{Domain: "sdk.yuanrong", Number: 1003, Reason: "COPY", GRPC: codes.Aborted})
+	foreign := rpcerr.CodeOf(&rpcerr.Row{Domain: "other", Number: 1003, Reason: "INSTANCE_NOT_FOUND", GRPC: codes.NotFound})
+	if !errors.Is(other, sdk.InstanceNotFound) || !errors.Is(sdk.InstanceNotFound.Errorf("x"), other) {
+		t.Error("the same domain and number in two tables are not the same code")
+	}
+	if errors.Is(foreign, sdk.InstanceNotFound) || errors.Is(sdk.InstanceNotFound.Errorf("x"), foreign) {
+		t.Error("one number in two domains is one code")
+	}
+	switch e := error(sdk.InstanceNotFound.Errorf("x").With("key", "v")); e.(*rpcerr.Error).Code() {
+	case sdk.InstanceNotFound:
+	default:
+		t.Error("the code of an error is no switch case")
+	}
+	if got, want := sdk.InstanceNotFound.String(), "INSTANCE_NOT_FOUND (1003)"; got != want {
+		t.Errorf("String() = %q, want %q", got, want)
+	}
+	for _, both := range []struct{ a, b error }{
+		{sdk.InstanceNotFound, sdk.InstanceNotFound}, {fmt.Errorf("x: %w", sdk.InstanceNotFound), sdk.InstanceNotFound},
+		{errors.Join(errors.New("x"), sdk.InstanceNotFound.Errorf("y")), sdk.InstanceNotFound},
+	} {
+		if !errors.Is(both.a, both.b) {
+			t.Errorf("errors.Is(%v, %v) = false", both.a, both.b)
+		}
+	}
+}
+
+func TestCauseStaysFindable(t *testing.T) {
+	cause := context.DeadlineExceeded
+	for _, e := range []*rpcerr.Error{
+		sdk.InnerCommunication.Wrap(cause), sdk.InnerCommunication.Wrapf(cause, "m"),
+		sdk.InnerCommunication.Wrap(cause).With("key", "v").WithRequestID("r").RetryAfter(1).NotExecuted().DoNotRetry(),
+		sdk.InnerCommunication.Wrap(cause).Seal(rpcerr.Wire{RequestID: "r"}),
+	} {
+		if !errors.Is(e, cause) {
+			t.Errorf("errors.Is(%v, %v) = false", e, cause)
+		}
+	}
+	if sdk.InnerCommunication.Wrap(nil).Unwrap() != nil {
+		t.Error("Wrap(nil) has a cause")
+	}
+	if errors.Is(sdk.ScheduleCanceled, context.Canceled) || errors.Is(sdk.ScheduleCanceled.Errorf("x"), context.Canceled) {
+		t.Error("an error raised here is a context error without having one as its cause")
+	}
+}
+
+func TestDescribe(t *testing.T) {
+	const en, zh = "No such instance. Check that the instance was created or scaled out.", "找不到实例。 检查用例是否被正常申请扩容。"
+	for tag, want := range map[string]string{
+		"zh": zh, "zh-CN": zh, "zh-Hant-TW": zh, "ZH": zh, "zh_CN.UTF-8": zh, "zh.UTF-8": zh, "cmn": zh, "cmn-Hans": zh,
+		"en": en, "fr": en, "": en, "zha": en, "z": en, "-": en, "C": en, "x-zh": en,
+	} {
+		if got := sdk.InstanceNotFound.Describe(tag); got != want {
+			t.Errorf("Describe(%q) = %q, want %q", tag, got, want)
+		}
+	}
+	if got, want := rest.InstanceLabelNotFound.Describe("zh"), "指定实例 label 不存在。"; got != want {
+		t.Errorf("without a remedy Describe = %q, want %q", got, want)
+	}
+	onlyEnglish := rpcerr.CodeOf(&rpcerr.Row{Domain: "d", Number: 1, Reason: "R_R", EN: rpcerr.Text{Description: "text"}})
+	if got := onlyEnglish.Describe("zh"); got != "text" {
+		t.Errorf("without Chinese Describe = %q, want the English", got)
+	}
+}
+
+func TestStrings(t *testing.T) {
+	for _, test := range []struct {
+		value fmt.Stringer
+		want  string
+	}{
+		{rpcerr.Never, "NEVER"}, {rpcerr.Safe, "SAFE"}, {rpcerr.Idempotent, "IDEMPOTENT"}, {rpcerr.HigherLevel, "HIGHER_LEVEL"}, {rpcerr.RetryClass(9), "RetryClass(9)"},
+		{rpcerr.OriginLocal, "local"}, {rpcerr.OriginPeer, "peer"}, {rpcerr.OriginTransport, "transport"}, {rpcerr.OriginUnsent, "unsent"}, {rpcerr.Origin(9), "Origin(9)"},
+		{rpcerr.Retry{Class: rpcerr.Never}, "NEVER"}, {rpcerr.Retry{Class: rpcerr.Safe, Delay: 1500 * time.Millisecond}, "SAFE after 1.5s"},
+	} {
+		if got := test.value.String(); got != test.want {
+			t.Errorf("String() = %q, want %q", got, test.want)
+		}
+	}
+}
+
+func TestPlain(t *testing.T) {
+	for c := range codes.Code(20) {
+		want := c
+		if c == codes.OK || c > codes.Unauthenticated {
+			want = codes.Unknown
+		}
+		if got := rpcerr.Plain(c, "m").GRPCStatus().Code(); got != want {
+			t.Errorf("Plain(%d) has code %v, want %v", c, got, want)
+		}
+	}
+	if got := rpcerr.Plain(codes.Aborted, "a\xff").Message(); got != "a\uFFFD" {
+		t.Errorf("Message() = %q", got)
+	}
+}
+
+func TestWalk(t *testing.T) {
+	leaf := func(s string) error { return errors.New(s) }
+	tree := fmt.Errorf("top: %w", errors.Join(fmt.Errorf("left: %w", leaf("ll")), errors.Join(leaf("m1"), leaf("m2")), leaf("right")))
+	var got []string
+	rpcerr.Walk(tree, func(err error) bool {
+		got = append(got, strings.Split(err.Error(), "\n")[0])
+		return err.Error() != "m2"
+	})
+	want := []string{"top: left: ll", "left: ll", "left: ll", "ll", "m1", "m1", "m2"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("visited (-want +got):\n%s", diff)
+	}
+	rpcerr.Walk(nil, func(error) bool { t.Error("visited nil"); return true })
+}
+
+// TestDecoderFromError finds the first error that says something, and nothing where
+// none does.
+func TestDecoderFromError(t *testing.T) {
+	decoder := &rpcerr.Decoder{Catalogs: []*rpcerr.Catalog{sdk.Catalog()}}
+	for _, err := range []error{nil, errors.New("x"), (*rpcerr.Error)(nil), rpcerr.Code{}, context.Canceled, errors.Join(errors.New("x"), rpcerr.Code{})} {
+		if e, ok := decoder.FromError(err); ok || e != nil {
+			t.Errorf("FromError(%v) = %v, %v; want nothing", err, e, ok)
+		}
+	}
+	raised := sdk.ParamInvalid.Errorf("x")
+	st := status.New(codes.NotFound, "nf")
+	for _, test := range []struct {
+		err  error
+		code rpcerr.Code
+		grpc codes.Code
+		text string
+	}{
+		{raised, sdk.ParamInvalid, codes.InvalidArgument, "x"},
+		{fmt.Errorf("y: %w", raised), sdk.ParamInvalid, codes.InvalidArgument, "x"},
+		{fmt.Errorf("y: %w", sdk.InstanceNotFound), sdk.InstanceNotFound, codes.NotFound, "No such instance."},
+		{errors.Join(rpcerr.Code{}, (*rpcerr.Error)(nil), fmt.Errorf("y: %w", st.Err()), raised), rpcerr.Code{}, codes.NotFound, "nf"},
+		{fmt.Errorf("max retries exhausted: %w", raised.GRPCStatus().Err()), sdk.ParamInvalid, codes.InvalidArgument, "x"},
+	} {
+		e, ok := decoder.FromError(test.err)
+		if !ok || e.Code() != test.code || e.GRPCCode() != test.grpc || e.Message() != test.text {
+			t.Errorf("FromError(%v) = %v, %v", test.err, e, ok)
+		}
+	}
+	if e, _ := decoder.FromError(raised); e != raised {
+		t.Error("FromError of an *Error is another one")
+	}
+	for _, st := range []*status.Status{nil, status.New(codes.OK, "fine")} {
+		if e, ok := decoder.FromStatus(st); ok || e != nil {
+			t.Errorf("FromStatus(%v) = %v, %v; want nothing", st, e, ok)
+		}
+	}
+}
+
+// statusOf returns a status with details.
+func statusOf(c codes.Code, message string, details ...proto.Message) *status.Status {
+	p := &spb.Status{Code: int32(c), Message: message}
+	for _, d := range details {
+		a := new(anypb.Any)
+		if err := anypb.MarshalFrom(a, d, proto.MarshalOptions{Deterministic: true}); err != nil {
+			panic(err)
+		}
+		p.Details = append(p.Details, a)
+	}
+	return status.FromProto(p)
+}

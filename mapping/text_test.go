@@ -1,0 +1,226 @@
+package mapping_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/openyuanrong/statusmap/gen/rest"
+	"github.com/openyuanrong/statusmap/gen/sdk"
+	"github.com/openyuanrong/statusmap/mapping"
+)
+
+func TestParseText(t *testing.T) {
+	var none mapping.Code
+	for _, test := range []struct {
+		name, text string
+		want       mapping.Code
+		message    string
+	}{
+		// The platform's own parser takes the first number of the whole message, and
+		// knows neither names nor the form of its SDK. It answers 10, 42, 330404, 330404.
+		{"the address in front is not the code", "create to 10.0.0.7:8080 failed, code: 1003, message: no a1", sdk.InstanceNotFound, "no a1"},
+		{"the request id in front is not the code", "req 42|create failed code: 1002, message: full", sdk.ResourceNotEnough, "full"},
+		{"a name in place of the number", "kill failed, code: ERR_INSTANCE_NOT_FOUND, message: no a1", sdk.InstanceNotFound, "no a1"},
+		{"the form of the SDK", "ErrCode: 1003, ModuleCode: 20, ErrMsg: no a1", sdk.InstanceNotFound, "no a1"},
+
+		{"whole text", "code: 1003, message: no a1", sdk.InstanceNotFound, "no a1"},
+		{"no blank", "code:1003,message:no a1", sdk.InstanceNotFound, "no a1"},
+		{"many blanks", "failed to invoke, code:   1003 ,  message:  no a1 ", sdk.InstanceNotFound, "no a1"},
+		{"capital", "Code: 1003, message: no a1", sdk.InstanceNotFound, "no a1"},
+		{"no word message", "code: 1003, no a1", sdk.InstanceNotFound, "no a1"},
+		{"no message", "code: 1003,", sdk.InstanceNotFound, ""},
+		{"name without ERR_", "code: INSTANCE_NOT_FOUND, message: no a1", sdk.InstanceNotFound, "no a1"},
+		{"name in the SDK's form", "invoke: ErrCode: ERR_INSTANCE_EXITED, ModuleCode: 10, ErrMsg: exited, again", sdk.InstanceExited, "exited, again"},
+		{"the function system's form", "[code: 3005, status: etcd is away], detail: [host a, code: 1003, x]", sdk.EtcdOperationError, "etcd is away"},
+		{"the same with a prefix", "schedule: [code: 3005, status: etcd [a] is away], detail: []", sdk.EtcdOperationError, "etcd [a] is away"},
+		{"the outermost of two", "code: 3002, message: code: 1003, message: no a1", sdk.InnerCommunication, "code: 1003, message: no a1"},
+		{"the second if the first is no code", "code: 42, message: code: 1003, message: no a1", sdk.InstanceNotFound, "no a1"},
+		{"the message of a cause is kept whole", "code: 4306, message: internal code: 2002, failed", sdk.DependencyFailed, "internal code: 2002, failed"},
+		{"Chinese in front", "创建实例失败,code: 1003, message: 找不到实例", sdk.InstanceNotFound, "找不到实例"},
+		{"in a gRPC text", `rpc error: code = Unknown desc = code: 1003, message: no a1`, sdk.InstanceNotFound, "no a1"},
+		{"bytes that are no text", "\xff\xfecode: 1003, message: \xff", sdk.InstanceNotFound, "\xff"},
+
+		{"empty", "", none, ""},
+		{"no code", "no instance a1", none, ""},
+		{"success", "code: 0, message: ok", none, ""},
+		{"success by name", "code: ERR_NONE, message: ok", none, ""},
+		{"no comma", "code: 1003", none, ""},
+		{"no list of ours", "code: 404, message: not found", none, ""},
+		{"another domain", "code: 4115, message: no f", none, ""},
+		{"unknown name", "error code: INTERNAL_ERROR, stream reset", none, ""},
+		{"part of a longer number", "code: 10034, x", none, ""},
+		{"a sign", "code: -1003, x", none, ""},
+		{"a fraction", "code: 1003.5, x", none, ""},
+		{"leading zeros", "code: 01003, x", none, ""},
+		{"more than 32 bits", "code: 4294968299, x", none, ""},
+		{"a number later on", "code: x 1003, y", none, ""},
+		{"exit code", "process ended, exit code: 1003, message: x", none, ""},
+		{"status code", "HTTP status code: 1003, message: x", none, ""},
+		{"internal code", "dependency failed, internal code: 2002, x", none, ""},
+		{"another word", "barcode: 1003, message: x", none, ""},
+		{"another word with _", "status_code: 1003, message: x", none, ""},
+		{"another word with .", "error.code: 1003, message: x", none, ""},
+		{"SubErrCode", "SubErrCode: 1003, ErrMsg: x", none, ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			c, message, ok := mapping.ParseText(test.text)
+			if c != test.want || message != test.message || ok != (test.want != none) {
+				t.Errorf("ParseText(%q) = %v, %q, %v; want %v, %q", test.text, c, message, ok, test.want, test.message)
+			}
+		})
+	}
+}
+
+func TestParseTextByCatalogs(t *testing.T) {
+	for _, test := range []struct {
+		text     string
+		catalogs []*mapping.Catalog
+		want     mapping.Code
+	}{
+		{"code: 4115, message: no f", []*mapping.Catalog{nil, rest.Catalog(), sdk.Catalog()}, rest.FunctionNotFound},
+		{"code: 1003, message: no a1", []*mapping.Catalog{rest.Catalog(), sdk.Catalog()}, sdk.InstanceNotFound},
+		{"code: FUNCTION_NOT_FOUND, message: no f", []*mapping.Catalog{sdk.Catalog(), rest.Catalog()}, rest.FunctionNotFound},
+		{"code: 1003, message: no a1", []*mapping.Catalog{rest.Catalog()}, mapping.Code{}},
+		{"code: 1003, message: no a1", []*mapping.Catalog{nil}, mapping.Code{}},
+	} {
+		if c, _, _ := mapping.ParseText(test.text, test.catalogs...); c != test.want {
+			t.Errorf("ParseText(%q) = %v, want %v", test.text, c, test.want)
+		}
+	}
+}
+
+func TestParseTextKnowsEveryCode(t *testing.T) {
+	for c := range sdk.Catalog().All() {
+		for _, name := range []string{"ERR_" + c.Reason(), c.Reason()} {
+			if got, _, _ := mapping.ParseText("x, code: " + name + ", message: y"); got != c {
+				t.Errorf("code: %s is %v, want %v", name, got, c)
+			}
+		}
+	}
+}
+
+func TestDecoderParsesStatusesWithoutDetails(t *testing.T) {
+	d := mapping.NewDecoder()
+	d.Parse = func(text string) mapping.Code {
+		c, _, _ := mapping.ParseText(text)
+		return c
+	}
+	const text = "create to 10.0.0.7:8080 failed, code: 1003, message: no a1"
+	plain := status.New(codes.Unknown, text)
+	e, _ := d.FromStatus(plain)
+	if e.Code() != sdk.InstanceNotFound || !e.Parsed() || e.Inferred() {
+		t.Errorf("FromStatus = %v, parsed %v, inferred %v; want 1003, parsed", e, e.Parsed(), e.Inferred())
+	}
+	if e.GRPCCode() != codes.Unknown || e.Message() != text || e.GRPCStatus() != plain {
+		t.Errorf("the status has changed: %v", e.GRPCStatus())
+	}
+	if want := sdk.InstanceNotFound.Retry(); e.Retry() != want || e.Origin() != mapping.OriginPeer {
+		t.Errorf("retry %v, origin %v; want %v, peer", e.Retry(), e.Origin(), want)
+	}
+	if kept := e.WithAttempts(2); !kept.Parsed() {
+		t.Error("WithAttempts loses the mark")
+	}
+	if !strings.Contains(e.LogValue().String(), "parsed") {
+		t.Errorf("LogValue() = %v, want the mark in it", e.LogValue())
+	}
+
+	// Our clients were not meant by that text, and it names a host.
+	relayed := new(mapping.Mapper).Map(t.Context(), e)
+	if relayed.Code() != sdk.InstanceNotFound || strings.Contains(relayed.Message(), "10.0.0.7") || relayed.GRPCCode() != codes.NotFound {
+		t.Errorf("relayed: %v, %v; want 1003 with the catalogue's text", relayed.GRPCCode(), relayed.Message())
+	}
+
+	details := sdk.InnerCommunication.Errorf("%s", text).GRPCStatus()
+	if e, _ := d.FromStatus(details); e.Code() != sdk.InnerCommunication || e.Parsed() {
+		t.Errorf("with details: FromStatus = %v, parsed %v; want 3002 as sent", e, e.Parsed())
+	}
+	if e, _ := d.FromStatus(status.New(codes.Unknown, "no code")); !e.Inferred() || e.Parsed() {
+		t.Errorf("without a code in the text: FromStatus = %v, want the inferred code", e)
+	}
+	if e, _ := mapping.FromStatus(plain); e.Parsed() {
+		t.Error("texts are parsed without being asked for")
+	}
+}
+
+func TestParseTextTakesLinearTime(t *testing.T) {
+	for _, unit := range []string{"code:", "code: ", "code: 1", "code: 1003", "c", " ", "exit code: 1003,", "[code: 9999999999,"} {
+		text := strings.Repeat(unit, (1<<20)/len(unit))
+		start := time.Now()
+		_, _, _ = mapping.ParseText(text)
+		if d := time.Since(start); d > 2*time.Second {
+			t.Errorf("1 MiB of %q takes %v", unit, d)
+		}
+	}
+}
+
+func TestParseTextAllocatesNothing(t *testing.T) {
+	if n := testing.AllocsPerRun(100, func() {
+		_, _, _ = mapping.ParseText("req 42|kill failed, code: ERR_INSTANCE_NOT_FOUND, message: no a1")
+	}); n != 0 {
+		t.Errorf("%v allocations, want 0", n)
+	}
+}
+
+func FuzzParseText(f *testing.F) {
+	for _, seed := range []string{
+		"create to 10.0.0.7:8080 failed, code: 1003, message: no a1",
+		"req 42|code: 1002, message: full",
+		"kill failed, code: ERR_INSTANCE_NOT_FOUND, message: no a1",
+		"ErrCode: 1003, ModuleCode: 20, ErrMsg: no a1",
+		"[code: 3005, status: away], detail: [x]",
+		"exit code: 1003, x", "code:code: 1003,", "[code: 1003, status: ], detail: [", "code: ,", "ErrCode:,",
+		"code: 18446744073709551616,", "code: \x00,", "错误code: 1003, 消息",
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		c, message, ok := mapping.ParseText(text)
+		if ok != !c.IsZero() {
+			t.Fatalf("ParseText = %v, %v", c, ok)
+		}
+		if !ok {
+			if message != "" {
+				t.Fatalf("no code, but the message %q", message)
+			}
+			// Nothing that is printed behind it is lost.
+			if c, _, _ := mapping.ParseText(text + "\ncode: 1003, message: m"); c != sdk.InstanceNotFound {
+				t.Fatalf("a code at the end is not found: %v", c)
+			}
+			return
+		}
+		if !c.Listed() || !strings.Contains(text, message) {
+			t.Fatalf("ParseText = %v, %q: not what the text says", c, message)
+		}
+		// The code stands in the text as its own word.
+		number := printed(text, c)
+		if !number {
+			t.Fatalf("the text does not print %v", c)
+		}
+		// What stands in front changes nothing, unless it ends in a word of its own.
+		if again, _, _ := mapping.ParseText("10.0.0.7:8080 1002|" + "\n" + text); again != c {
+			t.Fatalf("behind an address the code is %v, not %v", again, c)
+		}
+	})
+}
+
+// printed reports whether a text has the number or the name of a code between a colon
+// and a comma.
+func printed(text string, c mapping.Code) bool {
+	for _, part := range strings.Split(text, ":")[1:] {
+		value, _, _ := strings.Cut(part, ",")
+		value = strings.TrimPrefix(strings.Trim(value, " \t"), "ERR_")
+		if value == c.Reason() || value == numberOf(c) {
+			return true
+		}
+	}
+	return false
+}
+
+func numberOf(c mapping.Code) string {
+	text := c.String() // "REASON (1003)"
+	return strings.TrimSuffix(text[strings.LastIndexByte(text, '(')+1:], ")")
+}
