@@ -1,0 +1,185 @@
+package interceptor_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protodesc"
+	"google.golang.org/protobuf/reflect/protoregistry"
+	"google.golang.org/protobuf/types/descriptorpb"
+	"google.golang.org/protobuf/types/dynamicpb"
+	"google.golang.org/protobuf/types/known/anypb"
+
+	spb "google.golang.org/genproto/googleapis/rpc/status"
+
+	"github.com/openyuanrong/statusmap/gen/sdk"
+	"github.com/openyuanrong/statusmap/interceptor"
+	"github.com/openyuanrong/statusmap/interceptor/internal/stubtest"
+	"github.com/openyuanrong/statusmap/mapping"
+)
+
+// detailsOf returns the status as it stood in the trailers of a call, byte for byte.
+func detailsOf(ctx context.Context, t *testing.T, c client, shape stubtest.Shape) string {
+	t.Helper()
+	var trailer metadata.MD
+	if err := shape.Call(ctx, c, grpc.Trailer(&trailer)); err == nil {
+		t.Fatal("the call succeeded")
+	}
+	values := trailer["grpc-status-details-bin"]
+	if len(values) != 1 {
+		t.Fatalf("%d values of grpc-status-details-bin, want 1", len(values))
+	}
+	return values[0]
+}
+
+// unknownMessage returns a message of a type that no registry has.
+func unknownMessage(t *testing.T) proto.Message {
+	t.Helper()
+	file, err := protodesc.NewFile(&descriptorpb.FileDescriptorProto{
+		Name: proto.String("elsewhere.proto"), Package: proto.String("elsewhere"), Syntax: proto.String("proto3"),
+		MessageType: []*descriptorpb.DescriptorProto{{Name: proto.String("Detail"), Field: []*descriptorpb.FieldDescriptorProto{{
+			Name: proto.String("text"), Number: proto.Int32(1),
+			Type: descriptorpb.FieldDescriptorProto_TYPE_STRING.Enum(), Label: descriptorpb.FieldDescriptorProto_LABEL_OPTIONAL.Enum(),
+		}}}},
+	}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := dynamicpb.NewMessage(file.Messages().Get(0))
+	m.Set(m.Descriptor().Fields().ByNumber(1), m.Get(m.Descriptor().Fields().ByNumber(1)))
+	m.SetUnknown([]byte{0x92, 0x03, 0x03, 'n', 'e', 'w'}) // field 50 of a later version
+	if _, err := protoregistry.GlobalTypes.FindMessageByName("elsewhere.Detail"); err == nil {
+		t.Fatal("the type is known after all")
+	}
+	return m
+}
+
+// TestChain sends errors through two servers that only pass them on, and finds them
+// behind the second as they left the first.
+func TestChain(t *testing.T) {
+	newer := statusWith(codes.Aborted, "来自新版本", &errdetails.ErrorInfo{Domain: "sdk.yuanrong", Reason: "NEWER", Metadata: map[string]string{"kk": "v"}})
+	newerProto := newer.Proto()
+	// Our detail as a later version might write it: number 9999 and a field 99.
+	own := &anypb.Any{TypeUrl: "type.googleapis.com/" + ourDetail, Value: append([]byte("\x0a\x0csdk.yuanrong\x10\x8f\x4e\x1a\x05\x08\x02\x10\x96\x01"), 0x9a, 0x06, 0x01, 'x')}
+	newerProto.Details = append([]*anypb.Any{own}, newerProto.Details...)
+	newerProto.Details = append(newerProto.Details, &anypb.Any{TypeUrl: "example.com/garbage", Value: []byte{0xff, 0x00, 0xff}})
+
+	for _, test := range []struct {
+		name     string
+		raise    func() error
+		origin   []grpc.ServerOption // of the server that raises
+		number   int32
+		grpc     codes.Code
+		message  string
+		metadata map[string]string
+		retry    mapping.Retry
+	}{
+		{"raised", func() error {
+			return sdk.InnerCommunication.Wrapf(errSecret, "节点 %d", 7).With("node", "n7").With("zone", "z").
+				NotExecuted().RetryAfter(250*time.Millisecond).WithDetails(quota, unknownMessage(t))
+		}, interceptor.ServerOptions(interceptor.WithRequestID(func(context.Context) string { return "at-origin" })),
+			3002, sdk.InnerCommunication.GRPCCode(), "节点 7", map[string]string{"node": "n7", "zone": "z"},
+			mapping.Retry{Class: mapping.Safe, Delay: 250 * time.Millisecond}},
+		{"from a newer peer", func() error { return status.FromProto(proto.Clone(newerProto).(*spb.Status)).Err() }, nil,
+			9999, codes.Aborted, "来自新版本", map[string]string{"kk": "v"},
+			mapping.Retry{Class: mapping.Safe, Delay: 150 * time.Millisecond}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			originAddr := stubtest.Start(t, stubtest.Each(func(context.Context) error { return test.raise() }), test.origin...)
+			ctx := stubtest.Context(t)
+			for _, shape := range stubtest.Shapes() {
+				addr := originAddr
+				for hop := range 2 {
+					next := stubtest.Dial(t, addr, interceptor.DialOptions()...)
+					addr = stubtest.Start(t, stubtest.Each(func(ctx context.Context) error {
+						return fmt.Errorf("secret hop %d: %w", hop, shape.Call(ctx, next))
+					}), interceptor.ServerOptions(interceptor.WithRequestID(func(context.Context) string { return "elsewhere" }))...)
+				}
+				err := shape.Call(ctx, stubtest.Dial(t, addr, interceptor.DialOptions()...))
+				e := typed(t, err)
+				if e.Code().Domain() != "sdk.yuanrong" || e.Code().Number() != test.number || e.GRPCCode() != test.grpc || e.Message() != test.message || e.Retry() != test.retry || e.Origin() != mapping.OriginPeer {
+					t.Errorf("%s: got %v, grpc %v, message %q, retry %v, origin %v", shape.Name, e.Code(), e.GRPCCode(), e.Message(), e.Retry(), e.Origin())
+				}
+				if diff := cmp.Diff(test.metadata, e.Metadata()); diff != "" {
+					t.Errorf("%s: metadata (-want +got):\n%s", shape.Name, diff)
+				}
+				if test.origin != nil && e.RequestID() != "at-origin" {
+					t.Errorf("%s: request id %q, want that of the server that raised the error", shape.Name, e.RequestID())
+				}
+				if c, ok := mapping.Lookup("sdk.yuanrong", test.number); ok && !errors.Is(err, c) {
+					t.Errorf("%s: errors.Is(err, %v) = false", shape.Name, c)
+				}
+				first := detailsOf(ctx, t, stubtest.Dial(t, originAddr), shape)
+				last := detailsOf(ctx, t, stubtest.Dial(t, addr), shape)
+				if first != last {
+					t.Errorf("%s: the details have changed from\n%q to\n%q", shape.Name, first, last)
+				}
+			}
+		})
+	}
+}
+
+// TestChainOfPlainStatuses: what no platform code says becomes one at the first hop,
+// and stays it at the second.
+func TestChainOfPlainStatuses(t *testing.T) {
+	addr := stubtest.Start(t, stubtest.Each(func(context.Context) error { return status.Error(codes.NotFound, "no such table") }))
+	ctx := stubtest.Context(t)
+	for range 2 {
+		next := stubtest.Dial(t, addr, interceptor.DialOptions()...)
+		addr = stubtest.Start(t, stubtest.Each(func(ctx context.Context) error { return stubtest.Shapes()[0].Call(ctx, next) }), interceptor.ServerOptions()...)
+	}
+	for _, shape := range stubtest.Shapes() {
+		err := shape.Call(ctx, stubtest.Dial(t, addr, interceptor.DialOptions()...))
+		want := hiddenOutcome().with(func(o *outcome) {
+			o.Metadata = map[string]string{"grpc_code": "NOT_FOUND"}
+			o.Retry = mapping.Retry{Class: mapping.Never}
+		})
+		if diff := cmp.Diff(want, outcomeOf(typed(t, err), status.Convert(err)), equalCodes); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", shape.Name, diff)
+		}
+	}
+}
+
+// TestCallerWhoHangsUp: when the client's own deadline or cancellation ends the
+// downstream call too, that is what the client's call ended with, not a failure of
+// the downstream service.
+func TestCallerWhoHangsUp(t *testing.T) {
+	blocked := make(chan struct{}, 1)
+	leaf := stubtest.Start(t, stubtest.Each(func(ctx context.Context) error {
+		blocked <- struct{}{}
+		<-ctx.Done()
+		return ctx.Err()
+	}))
+	next := stubtest.Dial(t, leaf, interceptor.DialOptions()...)
+	sent := make(chan *mapping.Error, 1)
+	addr := stubtest.Start(t, stubtest.Each(func(ctx context.Context) error {
+		// The call fails for the cancellation; what it made of it comes after.
+		err := stubtest.Shapes()[0].Call(ctx, next)
+		<-ctx.Done()
+		return fmt.Errorf("x: %w", err)
+	}), interceptor.ServerOptions(interceptor.WithObserver(func(_ context.Context, ev interceptor.Event) { sent <- ev.Error }))...)
+	c := stubtest.Dial(t, addr, interceptor.DialOptions()...)
+	for _, shape := range stubtest.Shapes() {
+		ctx, cancel := context.WithCancel(stubtest.Context(t))
+		go func() {
+			<-blocked
+			cancel()
+		}()
+		if err := shape.Call(ctx, c); !errors.Is(err, context.Canceled) || status.Code(err) != codes.Canceled {
+			t.Errorf("%s: the client got %v, want %v", shape.Name, err, context.Canceled)
+		}
+		if e := <-sent; e.GRPCCode() != codes.Canceled || !e.Code().IsZero() || !errors.Is(e, context.Canceled) {
+			t.Errorf("%s: the server sent %v, want CANCELLED without a platform code", shape.Name, e)
+		}
+	}
+}

@@ -1,0 +1,191 @@
+package interceptor
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/openyuanrong/statusmap/mapping"
+)
+
+// client is the configuration of the client interceptors; it does not change once
+// they are made.
+type client struct {
+	catalogs  []*mapping.Catalog
+	decoder   *mapping.Decoder
+	observers observers
+	methods   *methods
+	retry     *retrier // nil: calls are not repeated
+
+	inBand        *mapping.InBand // nil: replies are not read
+	inBandStreams map[string]bool
+	parse         func(message string) mapping.Code // nil: texts are not read
+}
+
+func newClient(opts []ClientOption) *client {
+	c := &client{methods: newMethods()}
+	for _, o := range opts {
+		if o != nil {
+			o.applyClient(c)
+		}
+	}
+	c.decoder = mapping.NewDecoder(c.catalogs...)
+	c.decoder.Parse = c.parse
+	return c
+}
+
+// UnaryClient returns the interceptor for unary calls of a client (a
+// UnaryClientInterceptor in gRPC's words). Every gRPC error of a call becomes a
+// *[mapping.Error] that is still a status error: status.Code, status.FromError and
+// errors.As keep working on it. Errors of other interceptors that are no statuses
+// pass as they are.
+func UnaryClient(opts ...ClientOption) grpc.UnaryClientInterceptor {
+	c := newClient(opts)
+	if c.retry != nil {
+		return c.retryUnary
+	}
+	if c.inBand != nil {
+		return c.unaryInBand
+	}
+	if len(c.observers) == 0 {
+		return func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoker grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+			err := invoker(ctx, method, req, reply, cc, opts...)
+			if err != nil {
+				err, _ = c.translate(err)
+			}
+			return err
+		}
+	}
+	return func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoker grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+		start := time.Now()
+		err := invoker(ctx, method, req, reply, cc, opts...)
+		if err != nil {
+			err = c.report(ctx, method, start, err)
+		}
+		return err
+	}
+}
+
+// StreamClient returns the interceptor for streams of a client (a
+// StreamClientInterceptor in gRPC's words). Errors of opening the stream, of sending
+// and of receiving become [mapping.Error]; io.EOF stays io.EOF, and repeated
+// receives return the same value. It calls nothing on a stream that has not ended,
+// which leaves gRPC's own retries in force.
+func StreamClient(opts ...ClientOption) grpc.StreamClientInterceptor {
+	c := newClient(opts)
+	return func(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, streamer grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
+		if c.inBand != nil && c.inBandStreams[method] {
+			return c.openInBand(ctx, desc, cc, method, streamer, opts...)
+		}
+		var start time.Time
+		if len(c.observers) > 0 {
+			start = time.Now()
+		}
+		inner, err := streamer(ctx, desc, cc, method, opts...)
+		if err != nil {
+			return nil, c.report(ctx, method, start, err)
+		}
+		return &clientStream{ClientStream: inner, client: c, ctx: ctx, method: method, start: start, replays: desc.ClientStreams}, nil
+	}
+}
+
+// translate returns the typed form of an error that gRPC returned: err itself and
+// nil where it is none, or is typed already.
+func (c *client) translate(err error) (error, *mapping.Error) {
+	if _, direct := err.(interface{ GRPCStatus() *status.Status }); !direct {
+		var typed *mapping.Error
+		if errors.As(err, &typed) {
+			return err, nil
+		}
+	} else if _, typed := err.(*mapping.Error); typed {
+		return err, nil
+	}
+	e, ok := c.decoder.FromError(err)
+	if !ok {
+		return err, nil
+	}
+	return e, e
+}
+
+// report translates err and tells the observers.
+func (c *client) report(ctx context.Context, method string, start time.Time, err error) error {
+	typed, e := c.translate(err)
+	if e != nil {
+		c.observe(ctx, method, start, e, err)
+	}
+	return typed
+}
+
+func (c *client) observe(ctx context.Context, method string, start time.Time, e *mapping.Error, cause error) {
+	if len(c.observers) > 0 {
+		c.observers.notify(ctx, Event{
+			Side: ClientSide, Method: method, Error: e, Cause: cause, RequestID: e.RequestID(), InBand: isInBand(cause), Duration: time.Since(start),
+		})
+	}
+}
+
+// clientStream translates the errors of a stream.
+type clientStream struct {
+	grpc.ClientStream
+	client *client
+	ctx    context.Context
+	method string
+	start  time.Time
+	// replays tells that gRPC's own retries may replay messages of the client.
+	replays bool
+
+	mu   sync.Mutex // sending and receiving may fail at once
+	last *mapping.Error
+}
+
+func (s *clientStream) SendMsg(m any) error { return s.translate(s.ClientStream.SendMsg(m)) }
+func (s *clientStream) CloseSend() error    { return s.translate(s.ClientStream.CloseSend()) }
+
+func (s *clientStream) RecvMsg(m any) error {
+	err := s.ClientStream.RecvMsg(m)
+	if err == nil {
+		return nil
+	}
+	if s.replays && errors.Is(err, io.EOF) {
+		// When the last of gRPC's own retries fails while messages are replayed, gRPC
+		// returns the io.EOF of sending, which looks like a good end. The stream still
+		// knows its status.
+		if known := s.ClientStream.RecvMsg(m); known != nil {
+			err = known
+		}
+	}
+	return s.translate(err)
+}
+
+// translate returns the typed form of err. A stream that has ended returns its
+// status again and again, each time in a new error; callers get one value.
+func (s *clientStream) translate(err error) error {
+	if err == nil || err == io.EOF {
+		return err
+	}
+	typed, e := s.client.translate(err)
+	if e == nil {
+		return typed
+	}
+	s.mu.Lock()
+	again := s.last != nil && equalStatus(s.last.GRPCStatus(), e.GRPCStatus())
+	if !again {
+		s.last = e
+	}
+	e = s.last
+	s.mu.Unlock()
+	if !again {
+		s.client.observe(s.ctx, s.method, s.start, e, err)
+	}
+	return e
+}
+
+func equalStatus(a, b *status.Status) bool {
+	return a == b || proto.Equal(a.Proto(), b.Proto())
+}

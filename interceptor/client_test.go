@@ -1,0 +1,514 @@
+package interceptor_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+
+	testgrpc "google.golang.org/grpc/interop/grpc_testing"
+
+	"github.com/openyuanrong/statusmap/gen/sdk"
+	"github.com/openyuanrong/statusmap/interceptor"
+	"github.com/openyuanrong/statusmap/interceptor/internal/stubtest"
+	"github.com/openyuanrong/statusmap/mapping"
+)
+
+// TestTypedErrorIsAStatusError reads our errors with nothing but gRPC's means.
+func TestTypedErrorIsAStatusError(t *testing.T) {
+	addr := stubtest.Start(t, stubtest.Each(func(context.Context) error { return sdk.InstanceNotFound.Errorf("gone").WithDetails(quota) }), interceptor.ServerOptions()...)
+	c, ctx := stubtest.Dial(t, addr, interceptor.DialOptions()...), stubtest.Context(t)
+	for _, shape := range stubtest.Shapes() {
+		err := shape.Call(ctx, c)
+		st, ok := status.FromError(err)
+		if !ok || st.Code() != codes.NotFound || st.Message() != "gone" || len(st.Details()) != 3 {
+			t.Errorf("%s: status.FromError = %v, %v", shape.Name, st, ok)
+		}
+		if again := typed(t, err).GRPCStatus(); again != st {
+			t.Errorf("%s: GRPCStatus is another status", shape.Name)
+		}
+		if wrapped := fmt.Errorf("x: %w", err); status.Code(wrapped) != codes.NotFound || !errors.Is(wrapped, sdk.InstanceNotFound) {
+			t.Errorf("%s: a wrapped error lost its code", shape.Name)
+		}
+		var grpcError interface{ GRPCStatus() *status.Status }
+		if cause := errors.Unwrap(err); !errors.As(cause, &grpcError) || status.Code(cause) != codes.NotFound {
+			t.Errorf("%s: it unwraps to %v, want the error that gRPC returned", shape.Name, cause)
+		}
+	}
+}
+
+// TestContextErrors: however a call is ended by time or by hand, errors.Is finds it.
+func TestContextErrors(t *testing.T) {
+	var sent error // nil: block until the client gives up
+	started := make(chan struct{}, 1)
+	addr := stubtest.Start(t, stubtest.Each(func(ctx context.Context) error {
+		if sent != nil {
+			return sent
+		}
+		select {
+		case started <- struct{}{}:
+		default: // nobody waits
+		}
+		<-ctx.Done()
+		return ctx.Err()
+	}), interceptor.ServerOptions()...)
+	c, base := stubtest.Dial(t, addr, interceptor.DialOptions()...), stubtest.Context(t)
+	for _, test := range []struct {
+		name     string
+		sent     error
+		deadline time.Duration
+		cancel   bool
+		want     error
+		code     codes.Code
+	}{
+		{"own deadline", nil, 20 * time.Millisecond, false, context.DeadlineExceeded, codes.DeadlineExceeded},
+		{"own deadline, passed before", nil, -time.Second, false, context.DeadlineExceeded, codes.DeadlineExceeded},
+		{"own cancellation", nil, 0, true, context.Canceled, codes.Canceled},
+		{"deadline of the server", context.DeadlineExceeded, 0, false, context.DeadlineExceeded, codes.DeadlineExceeded},
+		{"cancellation by the server", fmt.Errorf("x: %w", context.Canceled), 0, false, context.Canceled, codes.Canceled},
+		{"status of the server", status.Error(codes.DeadlineExceeded, "slow"), 0, false, context.DeadlineExceeded, codes.DeadlineExceeded},
+	} {
+		sent = test.sent
+		for _, shape := range stubtest.Shapes() {
+			ctx, cancel := context.WithCancel(base)
+			if test.deadline != 0 {
+				ctx, cancel = context.WithTimeout(base, test.deadline)
+			}
+			if test.cancel {
+				go func() { <-started; cancel() }()
+			}
+			err := shape.Call(ctx, c)
+			cancel()
+			if !errors.Is(err, test.want) || status.Code(err) != test.code {
+				t.Errorf("%s, %s: got %v; want %v", test.name, shape.Name, err, test.want)
+			}
+			other := context.Canceled
+			if test.want == context.Canceled {
+				other = context.DeadlineExceeded
+			}
+			if errors.Is(err, other) {
+				t.Errorf("%s, %s: %v is %v too", test.name, shape.Name, err, other)
+			}
+			select { // left by a call that was given up
+			case <-started:
+			default:
+			}
+		}
+	}
+}
+
+// retryUnavailable is a service config with gRPC's own retries.
+const retryUnavailable = `{"methodConfig":[{"name":[{}],"retryPolicy":{"maxAttempts":3,"initialBackoff":"0.001s","maxBackoff":"0.001s","backoffMultiplier":1,"retryableStatusCodes":["UNAVAILABLE"]}}]}`
+
+// TestRetriesOfGRPC lets gRPC's own retries run out behind our interceptors, and
+// succeed. Newer versions of gRPC wrap the last error into "max retries exhausted".
+func TestRetriesOfGRPC(t *testing.T) {
+	var attempts, failures atomic.Int32
+	service := stubtest.Each(func(context.Context) error {
+		if attempts.Add(1) > failures.Load() {
+			return nil
+		}
+		return statusWith(codes.Unavailable, "down", ourInfo, googleInfo).Err()
+	})
+	// A stream that is refused while it is replayed is a case of its own, see
+	// TestEndOfRetriesIsNoEndOfStream: here everything is received first.
+	clientStream, bidiStream := service.ClientStream, service.BidiStream
+	service.ClientStream = func(stream testgrpc.TestService_StreamingInputCallServer) error {
+		if _, err := stream.Recv(); err != nil {
+			return err
+		}
+		return clientStream(stream)
+	}
+	service.BidiStream = func(stream testgrpc.TestService_FullDuplexCallServer) error {
+		if _, err := stream.Recv(); err != nil {
+			return err
+		}
+		return bidiStream(stream)
+	}
+	addr := stubtest.Start(t, service)
+	ours := stubtest.Dial(t, addr, append(interceptor.DialOptions(), grpc.WithDefaultServiceConfig(retryUnavailable))...)
+	stock := stubtest.Dial(t, addr, grpc.WithDefaultServiceConfig(retryUnavailable))
+	ctx := stubtest.Context(t)
+	for _, shape := range stubtest.Shapes() {
+		failures.Store(100)
+		attempts.Store(0)
+		err := shape.Call(ctx, ours)
+		if got := attempts.Load(); got != 3 {
+			t.Errorf("%s: %d attempts, want 3", shape.Name, got)
+		}
+		for name, e := range map[string]*mapping.Error{"ours": typed(t, err), "stock": decoded(t, shape.Call(ctx, stock))} {
+			if e.Code() != sdk.InstanceNotFound || e.GRPCCode() != codes.Unavailable || e.Message() != "down" {
+				t.Errorf("%s, %s client: got %v, grpc %v, message %q", shape.Name, name, e.Code(), e.GRPCCode(), e.Message())
+			}
+			if got := status.Convert(e).Message(); got != "down" {
+				t.Errorf("%s, %s client: status.Convert gives message %q, want the peer's", shape.Name, name, got)
+			}
+		}
+		failures.Store(2)
+		attempts.Store(0)
+		if err := shape.Call(ctx, ours); err != nil {
+			t.Errorf("%s: the third attempt succeeds, but the client got %v", shape.Name, err)
+		}
+		if got := attempts.Load(); got != 3 {
+			t.Errorf("%s: %d attempts, want 3", shape.Name, got)
+		}
+	}
+}
+
+// TestStreamErrors meets the errors of opening, sending and receiving.
+func TestStreamErrors(t *testing.T) {
+	addr := stubtest.Start(t, stubtest.Each(func(context.Context) error { return sdk.InstanceNotFound }), interceptor.ServerOptions()...)
+	var events []interceptor.Event
+	c := stubtest.Dial(t, addr, interceptor.DialOptions(interceptor.WithObserver(func(_ context.Context, ev interceptor.Event) { events = append(events, ev) }))...)
+	ctx := stubtest.Context(t)
+	const method = "/grpc.testing.TestService/FullDuplexCall"
+
+	t.Run("opening", func(t *testing.T) {
+		events = nil
+		_, err := c.FullDuplexCall(ctx, grpc.UseCompressor("none-such"))
+		if e := typed(t, err); e.GRPCCode() != codes.Internal || e.Code() != sdk.InnerSystemError || !e.Inferred() {
+			t.Errorf("got %v, grpc %v, inferred %v", e, e.GRPCCode(), e.Inferred())
+		}
+		checkOneEvent(t, events, method, err)
+	})
+	t.Run("sending", func(t *testing.T) {
+		events = nil
+		stream, err := c.FullDuplexCall(ctx, grpc.MaxCallSendMsgSize(1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = stream.Send(&testgrpc.StreamingOutputCallRequest{Payload: &testgrpc.Payload{Body: make([]byte, 100)}})
+		if e := typed(t, err); e.GRPCCode() != codes.ResourceExhausted {
+			t.Errorf("got %v, grpc %v", e, e.GRPCCode())
+		}
+		checkOneEvent(t, events, method, err)
+	})
+	t.Run("receiving", func(t *testing.T) {
+		events = nil
+		stream, err := c.FullDuplexCall(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, first := stream.Recv()
+		if e := typed(t, first); e.Code() != sdk.InstanceNotFound {
+			t.Errorf("got %v", e)
+		}
+		for range 3 {
+			if _, again := stream.Recv(); again != first {
+				t.Errorf("a further Recv returned %v (%p), want the first value (%p)", again, again, first)
+			}
+		}
+		if err := stream.Send(&testgrpc.StreamingOutputCallRequest{}); err != io.EOF {
+			t.Errorf("Send on an ended stream = %v, want io.EOF itself", err)
+		}
+		if err := stream.CloseSend(); err != nil {
+			t.Errorf("CloseSend = %v", err)
+		}
+		checkOneEvent(t, events, method, first)
+	})
+}
+
+func checkOneEvent(t *testing.T, events []interceptor.Event, method string, err error) {
+	t.Helper()
+	if len(events) != 1 {
+		t.Fatalf("%d events, want 1: %v", len(events), events)
+	}
+	ev := events[0]
+	if error(ev.Error) != err || ev.Side != interceptor.ClientSide || ev.Method != method || ev.Duration <= 0 || ev.Panic != nil || ev.Stack != nil {
+		t.Errorf("observed %+v, want the client's error of %s", ev, method)
+	}
+	if ev.Cause == nil || ev.Cause == err || status.Code(ev.Cause) != ev.Error.GRPCCode() {
+		t.Errorf("observed cause %v, want what gRPC returned", ev.Cause)
+	}
+}
+
+// TestEndOfStream: a stream that ends well ends with io.EOF itself, not with
+// something that wraps it, and nothing is observed.
+func TestEndOfStream(t *testing.T) {
+	addr := stubtest.Start(t, &stubtest.Service{
+		BidiStream: func(stream testgrpc.TestService_FullDuplexCallServer) error {
+			return stream.Send(&testgrpc.StreamingOutputCallResponse{})
+		},
+	}, interceptor.ServerOptions()...)
+	c := stubtest.Dial(t, addr, interceptor.DialOptions(interceptor.WithObserver(func(_ context.Context, ev interceptor.Event) { t.Errorf("observed %+v", ev) }))...)
+	stream, err := c.FullDuplexCall(stubtest.Context(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := stream.Recv(); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if _, err := stream.Recv(); err != io.EOF {
+			t.Errorf("Recv at the end = %v, want io.EOF itself", err)
+		}
+	}
+}
+
+// TestErrorAfterMessages: what was received before an error counts, and the error
+// is whole although it comes in real trailers.
+func TestErrorAfterMessages(t *testing.T) {
+	addr := stubtest.Start(t, &stubtest.Service{
+		BidiStream: func(stream testgrpc.TestService_FullDuplexCallServer) error {
+			if err := stream.Send(&testgrpc.StreamingOutputCallResponse{}); err != nil {
+				return err
+			}
+			return sdk.InstanceExited.Errorf("half way").With("sent", "1")
+		},
+	}, interceptor.ServerOptions()...)
+	c := stubtest.Dial(t, addr, interceptor.DialOptions()...)
+	stream, err := c.FullDuplexCall(stubtest.Context(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := stream.Recv(); err != nil {
+		t.Fatalf("the message before the error: %v", err)
+	}
+	_, err = stream.Recv()
+	if e := typed(t, err); e.Code() != sdk.InstanceExited || e.Message() != "half way" || e.Metadata()["sent"] != "1" {
+		t.Errorf("got %v with %v", e, e.Metadata())
+	}
+}
+
+// TestHeaderAndTrailer compares what a client sees of a failed call with and
+// without our interceptors at both ends.
+func TestHeaderAndTrailer(t *testing.T) {
+	handler := func(ctx context.Context) error {
+		if err := grpc.SetHeader(ctx, metadata.Pairs("from-header", "1", "from-header", "2")); err != nil {
+			return err
+		}
+		if err := grpc.SetTrailer(ctx, metadata.Pairs("from-trailer", "3")); err != nil {
+			return err
+		}
+		return sdk.ParamInvalid // never retried, so nothing to say about it in trailers
+	}
+	bare := stubtest.Dial(t, stubtest.Start(t, stubtest.Each(handler)))
+	ours := stubtest.Dial(t, stubtest.Start(t, stubtest.Each(handler), interceptor.ServerOptions()...), interceptor.DialOptions()...)
+	ctx := stubtest.Context(t)
+	for _, shape := range stubtest.Shapes() {
+		var got, want [2]metadata.MD
+		_ = shape.Call(ctx, bare, grpc.Header(&want[0]), grpc.Trailer(&want[1]))
+		_ = shape.Call(ctx, ours, grpc.Header(&got[0]), grpc.Trailer(&got[1]))
+		if len(want[0]["from-header"]) != 2 || len(want[1]["from-trailer"]) != 1 {
+			t.Fatalf("%s: without us there are header %v and trailer %v", shape.Name, want[0], want[1])
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s: header and trailer (-without us +with us):\n%s", shape.Name, diff)
+		}
+	}
+}
+
+// TestClientChains puts our client interceptors into chains with others.
+func TestClientChains(t *testing.T) {
+	addr := stubtest.Start(t, stubtest.Each(func(context.Context) error { return sdk.InstanceNotFound.Errorf("gone") }), interceptor.ServerOptions()...)
+	var events int
+	ours := func() []grpc.DialOption {
+		return interceptor.DialOptions(interceptor.WithObserver(func(context.Context, interceptor.Event) { events++ }))
+	}
+	var seen error
+	other := func(change func(error) error) []grpc.DialOption {
+		return []grpc.DialOption{
+			grpc.WithChainUnaryInterceptor(func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoker grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+				seen = invoker(ctx, method, req, reply, cc, opts...)
+				return change(seen)
+			}),
+			grpc.WithChainStreamInterceptor(func(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, streamer grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
+				s, err := streamer(ctx, desc, cc, method, opts...)
+				if err != nil {
+					return nil, err
+				}
+				return &changingStream{s, func(err error) error { seen = err; return change(err) }}, nil
+			}),
+		}
+	}
+	keep := func(err error) error { return err }
+	wrap := func(err error) error { return fmt.Errorf("by another: %w", err) }
+	foreign := errors.New("circuit open")
+	replace := func(error) error { return foreign }
+	ctx := stubtest.Context(t)
+	for _, test := range []struct {
+		name      string
+		chain     [][]grpc.DialOption // outermost first
+		seenTyped bool
+		direct    bool // the result is an *Error itself
+		events    int
+	}{
+		{"alone", [][]grpc.DialOption{ours()}, false, true, 1},
+		{"another inside", [][]grpc.DialOption{ours(), other(keep)}, false, true, 1},
+		{"another outside", [][]grpc.DialOption{other(keep), ours()}, true, true, 1},
+		{"another inside that wraps", [][]grpc.DialOption{ours(), other(wrap)}, false, true, 1},
+		{"another outside that wraps", [][]grpc.DialOption{other(wrap), ours()}, true, false, 1},
+		{"ours twice", [][]grpc.DialOption{ours(), ours()}, false, true, 1},
+		{"ours twice around one that wraps", [][]grpc.DialOption{ours(), other(wrap), ours()}, true, false, 1},
+	} {
+		var opts []grpc.DialOption
+		for _, o := range test.chain {
+			opts = append(opts, o...)
+		}
+		c := stubtest.Dial(t, addr, opts...)
+		for _, shape := range stubtest.Shapes() {
+			seen, events = nil, 0
+			err := shape.Call(ctx, c)
+			if e := decoded(t, err); e.Code() != sdk.InstanceNotFound || e.Message() != "gone" || !errors.Is(err, sdk.InstanceNotFound) {
+				t.Errorf("%s, %s: got %v", test.name, shape.Name, err)
+			}
+			if _, direct := err.(*mapping.Error); direct != test.direct {
+				t.Errorf("%s, %s: got a %T", test.name, shape.Name, err)
+			}
+			if _, ok := seen.(*mapping.Error); ok != test.seenTyped {
+				t.Errorf("%s, %s: the other interceptor saw a %T", test.name, shape.Name, seen)
+			}
+			if status.Code(err) != codes.NotFound || (seen != nil && status.Code(seen) != codes.NotFound) {
+				t.Errorf("%s, %s: status.Code = %v", test.name, shape.Name, status.Code(err))
+			}
+			if events != test.events {
+				t.Errorf("%s, %s: observed %d times, want %d", test.name, shape.Name, events, test.events)
+			}
+		}
+	}
+	t.Run("error of another that is no status", func(t *testing.T) {
+		c := stubtest.Dial(t, addr, append(ours(), other(replace)...)...)
+		for _, shape := range stubtest.Shapes() {
+			if err := shape.Call(ctx, c); err != foreign {
+				t.Errorf("%s: got %v, want it as it is", shape.Name, err)
+			}
+		}
+	})
+}
+
+// changingStream changes the errors of RecvMsg.
+type changingStream struct {
+	grpc.ClientStream
+	change func(error) error
+}
+
+func (s *changingStream) RecvMsg(m any) error {
+	err := s.ClientStream.RecvMsg(m)
+	if err == nil || err == io.EOF {
+		return err
+	}
+	return s.change(err)
+}
+
+// TestServerTwice installs the server interceptors twice, as happens when two teams
+// set up one server: the outcomes stay those of the matrix.
+func TestServerTwice(t *testing.T) {
+	var returned error
+	addr := stubtest.Start(t, stubtest.Each(func(context.Context) error { return returned }), append(interceptor.ServerOptions(), interceptor.ServerOptions()...)...)
+	c, ctx := stubtest.Dial(t, addr, interceptor.DialOptions()...), stubtest.Context(t)
+	for _, row := range matrix() {
+		if row.opts != nil {
+			continue
+		}
+		returned = row.err
+		for _, shape := range stubtest.Shapes() {
+			err := shape.Call(ctx, c)
+			if diff := cmp.Diff(row.want, outcomeOf(typed(t, err), status.Convert(err)), equalCodes); diff != "" {
+				t.Errorf("%s, %s (-want +got):\n%s", row.name, shape.Name, diff)
+			}
+		}
+	}
+}
+
+// TestOuterServerInterceptorsSeeBoth: who stands outside ours sees the mapped error,
+// and in it the real one.
+func TestOuterServerInterceptorsSeeBoth(t *testing.T) {
+	var seen error
+	outer := grpc.ChainUnaryInterceptor(func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+		resp, err := handler(ctx, req)
+		seen = err
+		return resp, err
+	})
+	var returned error
+	addr := stubtest.Start(t, stubtest.Each(func(context.Context) error { return returned }), append([]grpc.ServerOption{outer}, interceptor.ServerOptions()...)...)
+	c, ctx := stubtest.Dial(t, addr), stubtest.Context(t)
+	for _, test := range []struct {
+		err  error
+		want codes.Code
+	}{
+		{errSecret, sdk.InnerSystemError.GRPCCode()},
+		{fmt.Errorf("x: %w", sdk.InstanceNotFound.Wrap(errSecret)), codes.NotFound},
+		{errors.Join(context.Canceled, errSecret), codes.Canceled},
+		{errors.Join(status.Error(codes.AlreadyExists, "ae"), errSecret), codes.AlreadyExists},
+		{errors.Join(sentByPeer(status.New(codes.Aborted, "a")), errSecret), sdk.InnerSystemError.GRPCCode()},
+	} {
+		returned = test.err
+		_ = stubtest.Shapes()[0].Call(ctx, c)
+		if status.Code(seen) != test.want || !errors.Is(seen, errSecret) || !errors.Is(seen, test.err) {
+			t.Errorf("of %v the outer interceptor sees %v (%v), want %v with the cause in it", test.err, seen, status.Code(seen), test.want)
+		}
+	}
+}
+
+// TestEndOfRetriesIsNoEndOfStream: when a server refuses a stream while gRPC still
+// replays its messages, and no attempt is left, gRPC returns io.EOF from receiving,
+// as for a stream that ended well. It is a race, hence the many calls.
+func TestEndOfRetriesIsNoEndOfStream(t *testing.T) {
+	addr := stubtest.Start(t, stubtest.Each(func(context.Context) error {
+		return statusWith(codes.Unavailable, "down", ourInfo, googleInfo).Err()
+	}))
+	c := stubtest.Dial(t, addr, append(interceptor.DialOptions(), grpc.WithDefaultServiceConfig(retryUnavailable))...)
+	ctx := stubtest.Context(t)
+	for range 60 {
+		for _, shape := range stubtest.Shapes() {
+			if err := shape.Call(ctx, c); !errors.Is(err, sdk.InstanceNotFound) || errors.Is(err, io.EOF) {
+				t.Fatalf("%s: got %v, want the server's error", shape.Name, err)
+			}
+		}
+	}
+}
+
+// TestLostStatus is the same without the race: a stream that knows its status only
+// when asked again.
+func TestLostStatus(t *testing.T) {
+	down := status.Error(codes.Unavailable, "down")
+	for _, test := range []struct {
+		name string
+		recv []error
+		want error // nil: an *Error of down
+	}{
+		{"io.EOF", []error{io.EOF, down}, nil},
+		{"wrapped io.EOF", []error{fmt.Errorf("max retries exhausted: %w", io.EOF), down}, nil},
+		{"a good end", []error{io.EOF, io.EOF}, io.EOF},
+	} {
+		streamer := func(context.Context, *grpc.StreamDesc, *grpc.ClientConn, string, ...grpc.CallOption) (grpc.ClientStream, error) {
+			return &scriptedStream{recv: test.recv}, nil
+		}
+		stream, err := interceptor.StreamClient()(context.Background(), &grpc.StreamDesc{ClientStreams: true, ServerStreams: true}, nil, "/s/m", streamer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			err := stream.RecvMsg(nil)
+			if test.want != nil && err != test.want {
+				t.Errorf("%s: got %v, want %v itself", test.name, err, test.want)
+			}
+			if test.want == nil && typed(t, err).GRPCCode() != codes.Unavailable {
+				t.Errorf("%s: got %v, want %v", test.name, err, down)
+			}
+		}
+	}
+}
+
+// scriptedStream receives these errors, the last one for ever.
+type scriptedStream struct {
+	grpc.ClientStream
+	recv []error
+}
+
+func (s *scriptedStream) RecvMsg(any) error {
+	err := s.recv[0]
+	if len(s.recv) > 1 {
+		s.recv = s.recv[1:]
+	}
+	return err
+}

@@ -1,0 +1,53 @@
+// Package interceptor carries the errors of package mapping across gRPC calls: two
+// server and two client interceptors, one for each kind of call.
+//
+//	srv := grpc.NewServer(interceptor.ServerOptions()...)
+//	conn, err := grpc.NewClient(addr, append(interceptor.DialOptions(), creds)...)
+//
+// With the server half, a handler may return any error, and the client gets what
+// [mapping.Mapper.Map] says, with a request id. With the client half, every gRPC error
+// of a call is a *[mapping.Error]. Each half works without the other: a client without
+// it reads the same errors by [mapping.FromError], and a server without it is
+// understood by its plain statuses.
+//
+// # Order in a chain
+//
+// The first interceptor is the outermost:
+//
+//	server:  metrics → logging → STATUSMAP → recovery → auth → handler
+//	client:  metrics → logging → STATUSMAP → other retry → network
+//
+// What stands outside sees the mapped error, and through Unwrap also the cause.
+// What stands inside sees what the handler returned, or the plain status. Stats
+// handlers, those of OpenTelemetry for instance, see the mapped code in any order.
+//
+// # Retry
+//
+// A server tells every gRPC client when to repeat a call, and when not to: in the
+// status by a retry hint and RetryInfo, and by the trailer grpc-retry-pushback-ms,
+// which clients of gRPC obey by themselves as soon as a service config allows it;
+// [ServiceConfig] writes one. [WithRetry] makes our client repeat unary calls by what
+// the hint says. What stands inside of it in the chain sees every attempt, what stands
+// outside the call as a whole.
+//
+// # Bridges
+//
+// A running platform adopts statuses one side at a time:
+//
+//   - [WithInBand] reads codes out of the replies of servers that send no statuses;
+//   - [WithInBandReplies] answers callers that understand none in replies, all that do
+//     not send [AnnounceHeader];
+//   - [WithInBandStreams] extends both to the streams that it names;
+//   - [WithTextCodes] reads codes that are printed into the text of a status.
+//
+// Observers see by Event.InBand when the last old peer is gone. For HTTP see
+// [mapping.WriteHTTP] and [mapping.FromResponse].
+//
+// # Invariants
+//
+//   - nil stays nil, and io.EOF of a client stream stays io.EOF.
+//   - A call that succeeds allocates nothing more; a client stream one wrapper; a call
+//     that could be repeated at most two things.
+//   - Response headers are never touched.
+//   - An error is translated once: repeated receives return the same value.
+package interceptor

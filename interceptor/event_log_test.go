@@ -1,0 +1,120 @@
+package interceptor_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/openyuanrong/statusmap/gen/sdk"
+	"github.com/openyuanrong/statusmap/interceptor"
+	"github.com/openyuanrong/statusmap/mapping"
+)
+
+// logged returns an event as slog's text handler prints it.
+func logged(ev interceptor.Event) string {
+	var b bytes.Buffer
+	handler := slog.NewTextHandler(&b, &slog.HandlerOptions{ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
+		if len(groups) == 0 && a.Key == slog.TimeKey {
+			return slog.Attr{}
+		}
+		return a
+	}})
+	slog.New(handler).Warn("failed", "call", ev)
+	return strings.TrimSpace(b.String())
+}
+
+// typedNil is an error whose Error method cannot be called.
+type typedNil struct{ text string }
+
+func (e *typedNil) Error() string { return e.text }
+
+func TestEventLogValue(t *testing.T) {
+	t.Parallel()
+	received, ok := mapping.FromStatus(status.Convert(sdk.InstanceExited.Errorf("gone")))
+	if !ok {
+		t.Fatal("no error")
+	}
+	for _, tt := range []struct {
+		name string
+		ev   interceptor.Event
+		want string
+	}{
+		{
+			"a handler's error, with its cause",
+			interceptor.Event{
+				Method: "/a.B/C", Duration: 12*time.Millisecond + 345678*time.Nanosecond,
+				Error: sdk.InnerCommunication.Wrap(io.ErrUnexpectedEOF).With("node", "n1").WithRequestID("r1"),
+				Cause: fmt.Errorf("forward: %w", io.ErrUnexpectedEOF),
+			},
+			`level=WARN msg=failed call.side=server call.method=/a.B/C call.domain=sdk.yuanrong call.number=3002 ` +
+				`call.reason=INNER_COMMUNICATION call.grpc=Unavailable call.message="A communication error occurred." ` +
+				`call.retry="IDEMPOTENT after 500ms" call.request_id=r1 call.metadata=map[node:n1] ` +
+				`call.cause="forward: unexpected EOF" call.took=12.346ms`,
+		},
+		{
+			"a platform error as it is",
+			interceptor.Event{Method: "/a.B/C", Error: sdk.ParamInvalid.Errorf("no"), Cause: sdk.ParamInvalid.Errorf("no")},
+			`level=WARN msg=failed call.side=server call.method=/a.B/C call.domain=sdk.yuanrong call.number=1001 ` +
+				`call.reason=PARAM_INVALID call.grpc=InvalidArgument call.message=no call.retry=NEVER call.took=0s`,
+		},
+		{
+			"a client's attempt, to be repeated",
+			interceptor.Event{
+				Side: interceptor.ClientSide, Method: "/a.B/C", Error: received, Cause: status.Error(codes.Aborted, "gone"),
+				Duration: time.Millisecond, Attempt: 2, Retrying: true, Wait: 100 * time.Millisecond,
+			},
+			`level=WARN msg=failed call.side=client call.method=/a.B/C call.domain=sdk.yuanrong call.number=1007 ` +
+				`call.reason=INSTANCE_EXITED call.grpc=Aborted call.message=gone call.retry="HIGHER_LEVEL after 200ms" ` +
+				`call.origin=peer call.took=1ms call.attempt=2 call.retrying=true call.wait=100ms`,
+		},
+		{
+			"a panic, in-band, and an id that only the event has",
+			interceptor.Event{
+				Method: "/a.B/C", Error: sdk.InnerSystemError.AsError(), RequestID: "r2", InBand: true, Panic: 42, Stack: []byte("goroutine 1"),
+			},
+			`level=WARN msg=failed call.side=server call.method=/a.B/C call.domain=sdk.yuanrong call.number=3003 ` +
+				`call.reason=INNER_SYSTEM_ERROR call.grpc=Internal call.message="An internal error occurred." ` +
+				`call.retry="IDEMPOTENT after 1s" call.request_id=r2 call.in_band=true call.took=0s call.panic=42 call.stack="goroutine 1"`,
+		},
+	} {
+		if got := logged(tt.ev); got != tt.want {
+			t.Errorf("%s is logged as\n%s\nwant\n%s", tt.name, got, tt.want)
+		}
+	}
+}
+
+// What a log shows of a cause: everything but what the error says already.
+func TestEventLogsCause(t *testing.T) {
+	t.Parallel()
+	if got := logged(interceptor.Event{}); !strings.Contains(got, "call.side=server") || strings.Contains(got, "panicked") {
+		t.Errorf("an empty event is logged as %s", got)
+	}
+	e := sdk.InnerSystemError.AsError()
+	var none *typedNil
+	for _, tt := range []struct {
+		name  string
+		side  interceptor.Side
+		cause error
+		want  string // "": none
+	}{
+		{"none", interceptor.ServerSide, nil, ""},
+		{"a secret of the server", interceptor.ServerSide, errSecret, `call.cause="secret: password=hunter2"`},
+		{"a status of the handler", interceptor.ServerSide, status.Error(codes.Internal, "boom"), `call.cause="rpc error: code = Internal desc = boom"`},
+		{"the status that the client got", interceptor.ClientSide, status.Error(codes.Internal, "boom"), ""},
+		{"a wait that was cut short", interceptor.ClientSide, errors.Join(status.Error(codes.Internal, "boom"), errSecret), "hunter2"},
+		{"a typed nil", interceptor.ServerSide, none, "*interceptor_test.typedNil, whose Error method panics"},
+	} {
+		got := logged(interceptor.Event{Side: tt.side, Error: e, Cause: tt.cause})
+		if strings.Contains(got, "call.cause=") != (tt.want != "") || !strings.Contains(got, tt.want) || strings.Contains(got, "!PANIC") {
+			t.Errorf("%s: logged as %s, want %q", tt.name, got, tt.want)
+		}
+	}
+}

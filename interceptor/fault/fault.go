@@ -1,0 +1,184 @@
+// Package fault makes calls fail with chosen errors, for tests: of a service's
+// dependencies without a server that fails, or of a client without a server that has
+// to be brought to fail.
+//
+//	faults := fault.New(
+//		fault.On("/acme.v1.Store/Get", sdk.InstanceNotFound).Times(2),
+//		fault.On("/acme.v1.Store/*", sdk.InnerCommunication),
+//	)
+//	conn, err := grpc.NewClient(addr, append(append(interceptor.DialOptions(), faults.DialOptions()...), creds)...)
+//
+// On a client the calls do not leave, and fail as if the server had answered; on a
+// server ([Faults.ServerOptions]) the handler is not called. Either way the options
+// come behind those of package interceptor, so that these see the errors as they see
+// real ones: they are translated, observed and retried.
+//
+// # Invariants
+//
+//   - A call that no rule claims goes through untouched.
+//   - A rule claims a call once, however many messages it has.
+package fault
+
+import (
+	"context"
+	"strings"
+	"sync"
+
+	"google.golang.org/grpc"
+
+	"github.com/openyuanrong/statusmap/mapping"
+)
+
+// A Rule says which calls fail, and how. It is immutable: its methods return a changed
+// copy.
+type Rule struct {
+	method   string
+	err      error
+	skip     int
+	times    int // 0: always
+	messages int
+	unsent   bool
+}
+
+// On returns a rule for the calls of a method, "/package.Service/Method": they fail
+// with err. "/package.Service/*" is every method of a service, "*" every method.
+//
+// The error is any that a handler may return, and becomes what it would become there:
+// a code of a catalogue, a platform error, a gRPC status error, a context error. With
+// nil the calls go through, which keeps later rules from them.
+func On(method string, err error) Rule { return Rule{method: method, err: err} }
+
+// Times makes the rule hold for n calls and then no longer. For n below 1 it holds
+// always, which is the default.
+func (r Rule) Times(n int) Rule {
+	r.times = max(n, 0)
+	return r
+}
+
+// After makes the rule pass over the first n calls of its methods.
+func (r Rule) After(n int) Rule {
+	r.skip = max(n, 0)
+	return r
+}
+
+// AfterMessages lets a stream begin and fail once n messages have come from the
+// server. It has no effect on unary calls. A stream that ends with fewer messages ends
+// as it does, but counts as claimed.
+func (r Rule) AfterMessages(n int) Rule {
+	r.messages = max(n, 0)
+	return r
+}
+
+// Unsent makes the calls of a client fail as if they never left, with no connection
+// to the server. Else a client takes it that the server was reached, which decides
+// about its retries. It is for errors without a platform code, and has no effect on
+// a server.
+func (r Rule) Unsent() Rule {
+	r.unsent = true
+	return r
+}
+
+func (r *Rule) matches(method string) bool {
+	if prefix, ok := strings.CutSuffix(r.method, "*"); ok {
+		return strings.HasPrefix(method, prefix)
+	}
+	return "/"+strings.TrimPrefix(r.method, "/") == method
+}
+
+// Faults are rules in force. They are safe for concurrent use.
+type Faults struct {
+	mu    sync.Mutex
+	rules []*state
+	calls map[string]count
+}
+
+// state is a rule and how many calls it has seen.
+type state struct {
+	Rule
+	seen int
+}
+
+type count struct{ seen, failed int }
+
+// New returns faults by rules. For each call the first rule that holds decides.
+func New(rules ...Rule) *Faults {
+	f := &Faults{calls: map[string]count{}}
+	f.Add(rules...)
+	return f
+}
+
+// Add adds rules behind those in force.
+func (f *Faults) Add(rules ...Rule) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, r := range rules {
+		f.rules = append(f.rules, &state{Rule: r})
+	}
+}
+
+// Clear removes all rules. What was counted stays.
+func (f *Faults) Clear() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.rules = nil
+}
+
+// Calls returns how many calls of a method there were, attempts of retries included.
+func (f *Faults) Calls(method string) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.calls[method].seen
+}
+
+// Failed returns how many calls of a method a rule has claimed to fail.
+func (f *Faults) Failed(method string) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.calls[method].failed
+}
+
+// claim returns the rule that a call falls under, and whether it fails.
+func (f *Faults) claim(method string) (Rule, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	c := f.calls[method]
+	c.seen++
+	defer func() { f.calls[method] = c }()
+	for _, s := range f.rules {
+		if !s.matches(method) {
+			continue
+		}
+		s.seen++
+		if s.seen <= s.skip || s.times > 0 && s.seen > s.skip+s.times {
+			continue
+		}
+		if s.err == nil {
+			return Rule{}, false
+		}
+		c.failed++
+		return s.Rule, true
+	}
+	return Rule{}, false
+}
+
+// ServerOptions returns the options that install the faults on a server.
+func (f *Faults) ServerOptions() []grpc.ServerOption {
+	return []grpc.ServerOption{
+		grpc.ChainUnaryInterceptor(f.UnaryServer()),
+		grpc.ChainStreamInterceptor(f.StreamServer()),
+	}
+}
+
+// DialOptions returns the options that install the faults on a client.
+func (f *Faults) DialOptions() []grpc.DialOption {
+	return []grpc.DialOption{
+		grpc.WithChainUnaryInterceptor(f.UnaryClient()),
+		grpc.WithChainStreamInterceptor(f.StreamClient()),
+	}
+}
+
+// received returns the error as a client gets it from gRPC: a plain status, in which
+// nothing is left but what crosses the wire.
+func received(ctx context.Context, err error) error {
+	return new(mapping.Mapper).Map(ctx, err).GRPCStatus().Err()
+}

@@ -1,0 +1,306 @@
+package fault_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"testing"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	testgrpc "google.golang.org/grpc/interop/grpc_testing"
+	"google.golang.org/grpc/status"
+
+	"github.com/openyuanrong/statusmap/gen/rest"
+	"github.com/openyuanrong/statusmap/gen/sdk"
+	"github.com/openyuanrong/statusmap/interceptor"
+	"github.com/openyuanrong/statusmap/interceptor/fault"
+	"github.com/openyuanrong/statusmap/interceptor/internal/stubtest"
+	"github.com/openyuanrong/statusmap/mapping"
+	"github.com/openyuanrong/statusmap/mapping/maptest"
+)
+
+const unaryCall = "/grpc.testing.TestService/UnaryCall"
+
+// working is a service without faults of its own, and tells how often it is called.
+func working(calls *sync.Map) *stubtest.Service {
+	return stubtest.Each(func(ctx context.Context) error {
+		method, _ := grpc.Method(ctx)
+		calls.Store(method, true)
+		return nil
+	})
+}
+
+// A fault reaches the caller from either side, in every shape, as the error that it is.
+func TestFaultsInEveryShape(t *testing.T) {
+	t.Parallel()
+	for _, side := range []string{"server", "client"} {
+		for _, shape := range stubtest.Shapes() {
+			t.Run(side+"/"+shape.Name, func(t *testing.T) {
+				t.Parallel()
+				faults := fault.New(fault.On(shape.Method, sdk.InvokeRateLimited.Errorf("slow down").With("tenant", "t1")).Times(2))
+				var calls sync.Map
+				server, dial := interceptor.ServerOptions(), interceptor.DialOptions()
+				if side == "server" {
+					server = append(server, faults.ServerOptions()...)
+				} else {
+					dial = append(dial, faults.DialOptions()...)
+				}
+				client := stubtest.Dial(t, stubtest.Start(t, working(&calls), server...), dial...)
+				for range 2 {
+					maptest.Check(t, shape.Call(stubtest.Context(t), client), sdk.InvokeRateLimited,
+						maptest.Message("slow down"), maptest.Metadata("tenant", "t1"),
+						maptest.RetryClass(mapping.Safe), maptest.Origin(mapping.OriginPeer))
+				}
+				if _, called := calls.Load(shape.Method); called {
+					t.Error("the handler was called")
+				}
+				if err := shape.Call(stubtest.Context(t), client); err != nil {
+					t.Errorf("the third call failed: %v", err)
+				}
+				if _, called := calls.Load(shape.Method); !called {
+					t.Error("the handler was not called by the third call")
+				}
+				if faults.Calls(shape.Method) != 3 || faults.Failed(shape.Method) != 2 {
+					t.Errorf("%d calls, %d failed, want 3 and 2", faults.Calls(shape.Method), faults.Failed(shape.Method))
+				}
+			})
+		}
+	}
+}
+
+func TestRules(t *testing.T) {
+	t.Parallel()
+	faults := fault.New(
+		fault.On(unaryCall, nil).Times(1),
+		fault.On("grpc.testing.TestService/UnaryCall", sdk.ParamInvalid).Times(1),
+		fault.On("/grpc.testing.TestService/*", sdk.InstanceExited).After(1).Times(1),
+		fault.On("/grpc.testing.Other/*", sdk.UserCodeLoad),
+		fault.On("*", rest.EtcdError).Times(-1),
+	)
+	server := faults.UnaryServer()
+	info := &grpc.UnaryServerInfo{FullMethod: unaryCall}
+	call := func() error {
+		_, err := server(t.Context(), nil, info, func(context.Context, any) (any, error) { return nil, nil })
+		return err
+	}
+	for i, want := range []error{
+		nil,              // let through by the first
+		sdk.ParamInvalid, // the second
+		rest.EtcdError,   // the third passes over one
+		sdk.InstanceExited,
+		rest.EtcdError,
+		rest.EtcdError,
+	} {
+		if got := call(); got != want {
+			t.Errorf("call %d: %v, want %v", i+1, got, want)
+		}
+	}
+	faults.Clear()
+	if err := call(); err != nil {
+		t.Errorf("after Clear: %v, want nil", err)
+	}
+	faults.Add(fault.On(unaryCall, sdk.Finalized))
+	if err := call(); err != sdk.Finalized {
+		t.Errorf("after Add: %v, want %v", err, sdk.Finalized)
+	}
+	if faults.Calls(unaryCall) != 8 || faults.Failed(unaryCall) != 6 {
+		t.Errorf("%d calls, %d failed, want 8 and 6", faults.Calls(unaryCall), faults.Failed(unaryCall))
+	}
+}
+
+// A rule is a value: what is made of it leaves it as it is.
+func TestRuleIsImmutable(t *testing.T) {
+	t.Parallel()
+	always := fault.On(unaryCall, sdk.ParamInvalid)
+	_ = always.Times(1).After(5).AfterMessages(3).Unsent()
+	faults := fault.New(always)
+	client := faults.UnaryClient()
+	for range 3 {
+		err := client(t.Context(), unaryCall, nil, nil, nil, func(context.Context, string, any, any, *grpc.ClientConn, ...grpc.CallOption) error {
+			t.Error("the call has left")
+			return nil
+		})
+		maptest.Check(t, err, sdk.ParamInvalid)
+	}
+}
+
+// On a client nothing comes through that would not cross the wire.
+func TestClientSeesOnlyTheWire(t *testing.T) {
+	t.Parallel()
+	secret := errors.New("secret")
+	for _, tt := range []struct {
+		name  string
+		err   error
+		check func(testing.TB, error)
+	}{
+		{"a wrapped cause", sdk.InnerCommunication.Wrap(secret), func(tb testing.TB, err error) {
+			maptest.Check(tb, err, sdk.InnerCommunication, maptest.Message("A communication error occurred."))
+		}},
+		{"any error", secret, func(tb testing.TB, err error) { maptest.Check(tb, err, sdk.InnerSystemError) }},
+		{"a status", status.Error(codes.Aborted, "busy"), func(tb testing.TB, err error) {
+			maptest.CheckGRPC(tb, err, codes.Aborted, maptest.Message("busy"))
+		}},
+		{"a context error", context.DeadlineExceeded, func(tb testing.TB, err error) {
+			maptest.CheckGRPC(tb, err, codes.DeadlineExceeded)
+			if !errors.Is(err, context.DeadlineExceeded) {
+				tb.Error("it is no DeadlineExceeded")
+			}
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			faults := fault.New(fault.On("*", tt.err))
+			client := stubtest.Dial(t, "passthrough:///nowhere", append(interceptor.DialOptions(), faults.DialOptions()...)...)
+			for _, shape := range stubtest.Shapes() {
+				err := shape.Call(stubtest.Context(t), client)
+				tt.check(t, err)
+				if errors.Is(err, secret) {
+					t.Errorf("%s: the cause came through", shape.Name)
+				}
+			}
+		})
+	}
+}
+
+// The client's retries count faults as attempts, and know whether the call has left.
+func TestRetried(t *testing.T) {
+	t.Parallel()
+	refused := status.Error(codes.Unavailable, "connection refused")
+	for _, tt := range []struct {
+		name   string
+		rule   fault.Rule
+		failed int
+		ok     bool
+	}{
+		{"safe to repeat", fault.On(unaryCall, sdk.InvokeRateLimited.AsError().RetryAfter(0)).Times(2), 2, true},
+		{"for good", fault.On(unaryCall, sdk.ParamInvalid), 1, false},
+		{"executed, perhaps", fault.On(unaryCall, refused).Times(1), 1, false},
+		{"never left", fault.On(unaryCall, refused).Times(1).Unsent(), 1, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			faults := fault.New(tt.rule)
+			addr := stubtest.Start(t, working(new(sync.Map)), interceptor.ServerOptions()...)
+			dial := append(interceptor.DialOptions(interceptor.WithRetry(interceptor.RetryPolicy{})), faults.DialOptions()...)
+			_, err := stubtest.Dial(t, addr, dial...).UnaryCall(stubtest.Context(t), &testgrpc.SimpleRequest{})
+			if (err == nil) != tt.ok {
+				t.Errorf("the call ended with %v, want success %t", err, tt.ok)
+			}
+			if got := faults.Failed(unaryCall); got != tt.failed {
+				t.Errorf("%d attempts failed, want %d", got, tt.failed)
+			}
+		})
+	}
+}
+
+// A stream can fail in its midst.
+func TestAfterMessages(t *testing.T) {
+	t.Parallel()
+	five := &stubtest.Service{
+		ServerStream: func(_ *testgrpc.StreamingOutputCallRequest, stream testgrpc.TestService_StreamingOutputCallServer) error {
+			for range 5 {
+				if err := stream.Send(&testgrpc.StreamingOutputCallResponse{}); err != nil {
+					return fmt.Errorf("sending: %w", err)
+				}
+			}
+			return nil
+		},
+		BidiStream: func(stream testgrpc.TestService_FullDuplexCallServer) error {
+			for {
+				if _, err := stream.Recv(); err == io.EOF {
+					return nil
+				} else if err != nil {
+					return err
+				}
+				if err := stream.Send(&testgrpc.StreamingOutputCallResponse{}); err != nil {
+					return err
+				}
+			}
+		},
+	}
+	for _, side := range []string{"server", "client"} {
+		for _, tt := range []struct {
+			after, came int
+			fails       bool
+		}{{2, 2, true}, {5, 5, true}, {6, 5, false}} {
+			t.Run(fmt.Sprintf("%s after %d", side, tt.after), func(t *testing.T) {
+				t.Parallel()
+				faults := fault.New(fault.On("*", sdk.InstanceExited).AfterMessages(tt.after))
+				server, dial := interceptor.ServerOptions(), interceptor.DialOptions()
+				if side == "server" {
+					server = append(server, faults.ServerOptions()...)
+				} else {
+					dial = append(dial, faults.DialOptions()...)
+				}
+				client := stubtest.Dial(t, stubtest.Start(t, five, server...), dial...)
+
+				stream, err := client.StreamingOutputCall(stubtest.Context(t), &testgrpc.StreamingOutputCallRequest{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				came, err := drain(stream)
+				check(t, came, tt.came, err, tt.fails)
+
+				bidi, err := client.FullDuplexCall(stubtest.Context(t))
+				if err != nil {
+					t.Fatal(err)
+				}
+				for range 5 {
+					if err := bidi.Send(&testgrpc.StreamingOutputCallRequest{}); err != nil && err != io.EOF {
+						t.Fatal(err)
+					}
+				}
+				_ = bidi.CloseSend()
+				came, err = drain(bidi)
+				check(t, came, tt.came, err, tt.fails)
+			})
+		}
+	}
+}
+
+func drain(stream interface {
+	Recv() (*testgrpc.StreamingOutputCallResponse, error)
+}) (came int, err error) {
+	for {
+		if _, err := stream.Recv(); err != nil {
+			return came, err
+		}
+		came++
+	}
+}
+
+func check(t *testing.T, came, want int, err error, fails bool) {
+	t.Helper()
+	if came != want {
+		t.Errorf("%d messages came, want %d", came, want)
+	}
+	if fails {
+		maptest.Check(t, err, sdk.InstanceExited)
+	} else if err != io.EOF {
+		t.Errorf("the stream ended with %v, want io.EOF", err)
+	}
+}
+
+// Times counts right however many calls there are at once.
+func TestConcurrentCalls(t *testing.T) {
+	t.Parallel()
+	faults := fault.New(fault.On("*", sdk.ParamInvalid).Times(50))
+	server := faults.UnaryServer()
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			for range 20 {
+				_, _ = server(context.Background(), nil, &grpc.UnaryServerInfo{FullMethod: unaryCall},
+					func(context.Context, any) (any, error) { return nil, nil })
+			}
+		}()
+	}
+	wg.Wait()
+	if faults.Calls(unaryCall) != 160 || faults.Failed(unaryCall) != 50 {
+		t.Errorf("%d calls, %d failed, want 160 and 50", faults.Calls(unaryCall), faults.Failed(unaryCall))
+	}
+}

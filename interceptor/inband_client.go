@@ -1,0 +1,93 @@
+package interceptor
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"google.golang.org/grpc"
+
+	"github.com/openyuanrong/statusmap/mapping"
+)
+
+// unaryInBand makes a call and reads the code in its reply.
+func (c *client) unaryInBand(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoker grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+	var start time.Time
+	if len(c.observers) > 0 {
+		start = time.Now()
+	}
+	if err := invoker(ctx, method, req, reply, cc, opts...); err != nil {
+		return c.report(ctx, method, start, err)
+	}
+	if e, failed := c.inBand.FromReply(method, reply); failed {
+		c.observe(ctx, method, start, e, e.Unwrap())
+		return e
+	}
+	return nil
+}
+
+// settle returns what an attempt came to: as translate does where gRPC returned an
+// error, and else the error in the reply, if there is one.
+func (c *client) settle(method string, reply any, err error) (typed error, e *mapping.Error, cause error) {
+	if err != nil {
+		typed, e = c.translate(err)
+		return typed, e, err
+	}
+	if c.inBand != nil {
+		if e, failed := c.inBand.FromReply(method, reply); failed {
+			return e, e, e.Unwrap()
+		}
+	}
+	return nil, nil, nil
+}
+
+// isInBand reports whether a reply is the cause of a client's error.
+func isInBand(cause error) bool {
+	var reply *mapping.InBandReply
+	return errors.As(cause, &reply)
+}
+
+// inBandStream reads the codes in the messages of a stream.
+type inBandStream struct {
+	*clientStream
+	cancel  context.CancelFunc
+	replies bool // more than one may come
+	failed  *mapping.Error
+}
+
+// openInBand opens a stream whose messages carry codes.
+func (c *client) openInBand(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, streamer grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
+	start := time.Now()
+	// gRPC holds on to a stream until its status is read, and nobody reads on after an
+	// error.
+	ctx, cancel := context.WithCancel(ctx)
+	inner, err := streamer(ctx, desc, cc, method, opts...)
+	if err != nil {
+		cancel()
+		return nil, c.report(ctx, method, start, err)
+	}
+	s := &clientStream{ClientStream: inner, client: c, ctx: ctx, method: method, start: start}
+	return &inBandStream{clientStream: s, cancel: cancel, replies: desc.ServerStreams}, nil
+}
+
+// RecvMsg is the stream's, and returns the error that a message carries.
+func (s *inBandStream) RecvMsg(m any) error {
+	if s.failed != nil {
+		return s.failed
+	}
+	err := s.clientStream.RecvMsg(m)
+	if err != nil {
+		s.cancel()
+		return err
+	}
+	if e, failed := s.client.inBand.FromReply(s.method, m); failed {
+		s.failed = e
+		s.cancel()
+		s.client.observe(s.ctx, s.method, s.start, e, e.Unwrap())
+		return e
+	}
+	if !s.replies {
+		s.cancel()
+	}
+	return nil
+}

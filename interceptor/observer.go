@@ -1,0 +1,77 @@
+package interceptor
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/openyuanrong/statusmap/mapping"
+)
+
+// A Side tells at which end of a call an event was seen.
+type Side uint8
+
+const (
+	// ServerSide: the event is about an error that a handler returned.
+	ServerSide Side = iota
+	// ClientSide: the event is about an error that a call ended with.
+	ClientSide
+)
+
+// String returns "server" or "client".
+func (s Side) String() string {
+	if s == ClientSide {
+		return "client"
+	}
+	return "server"
+}
+
+// An Event is one error of one call, as seen by an observer.
+type Event struct {
+	// Side tells which interceptor reports.
+	Side Side
+	// Method is the full method, "/package.Service/Method".
+	Method string
+	// Error is what the client gets or got: code, gRPC code, retry hint, origin,
+	// request id, and whether something was trimmed. Never nil.
+	Error *mapping.Error
+	// Cause is the real error, with everything that did not cross: on the server
+	// what the handler returned, nil if it panicked; on the client what gRPC
+	// returned, or the reply that the code was in.
+	Cause error
+	// InBand tells that the error crossed in a reply of a call that ended OK: on the
+	// server because the caller does not understand statuses, on the client because
+	// the server sends none.
+	InBand bool
+	// RequestID is the id of the request on the server, also where Error has none to
+	// carry it, as that of a plain status. On the client it is that of Error.
+	RequestID string
+	// Panic and Stack are the value and the stack of a recovered panic, else nil.
+	Panic any
+	Stack []byte
+	// Duration is the time from the start of the call to its error.
+	Duration time.Duration
+	// Attempt tells which attempt of the call failed, from 1. It is 0 where nobody
+	// counts: on the server, without [WithRetry], and where gRPC itself repeats calls.
+	Attempt int
+	// Retrying marks an attempt after which the call is repeated, once Wait has
+	// passed. The error that the call ends with, if it does, comes without the mark.
+	Retrying bool
+	Wait     time.Duration
+}
+
+type observers []func(context.Context, Event)
+
+// with returns a copy with one more, so that configurations never share one.
+func (o observers) with(f func(context.Context, Event)) observers {
+	if f == nil {
+		return o
+	}
+	return append(slices.Clone(o), f)
+}
+
+func (o observers) notify(ctx context.Context, ev Event) {
+	for _, f := range o {
+		f(ctx, ev)
+	}
+}

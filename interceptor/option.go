@@ -1,0 +1,124 @@
+package interceptor
+
+import (
+	"context"
+
+	"google.golang.org/grpc"
+
+	"github.com/openyuanrong/statusmap/mapping"
+)
+
+// A ServerOption configures the server interceptors. A nil option is ignored.
+type ServerOption interface{ applyServer(*server) }
+
+// A ClientOption configures the client interceptors. A nil option is ignored.
+type ClientOption interface{ applyClient(*client) }
+
+// An Option configures both.
+type Option interface {
+	ServerOption
+	ClientOption
+}
+
+type serverOption func(*server)
+
+func (f serverOption) applyServer(s *server) { f(s) }
+
+type clientOption func(*client)
+
+func (f clientOption) applyClient(c *client) { f(c) }
+
+type option struct {
+	serverOption
+	clientOption
+}
+
+// ServerOptions returns the options that install both server interceptors. They
+// chain behind interceptors that were given to [grpc.NewServer] before them.
+func ServerOptions(opts ...ServerOption) []grpc.ServerOption {
+	return []grpc.ServerOption{
+		grpc.ChainUnaryInterceptor(UnaryServer(opts...)),
+		grpc.ChainStreamInterceptor(StreamServer(opts...)),
+	}
+}
+
+// DialOptions returns the options that install both client interceptors. They
+// chain behind interceptors that were given to [grpc.NewClient] before them.
+func DialOptions(opts ...ClientOption) []grpc.DialOption {
+	dial := []grpc.DialOption{
+		grpc.WithChainUnaryInterceptor(UnaryClient(opts...)),
+		grpc.WithChainStreamInterceptor(StreamClient(opts...)),
+	}
+	if newClient(opts).inBand != nil {
+		dial = append(dial, Announce())
+	}
+	return dial
+}
+
+// WithMapper sets what decides about the errors of handlers: rules that claim
+// foreign errors, the policy for errors of other services, and the fallback. The
+// default is the zero [mapping.Mapper]; nil is ignored.
+func WithMapper(m *mapping.Mapper) ServerOption {
+	return serverOption(func(s *server) {
+		if m != nil {
+			s.mapper = m
+		}
+	})
+}
+
+// WithRules adds rules that claim foreign errors, in order, behind those of a mapper
+// that [WithMapper] sets.
+func WithRules(rules ...mapping.Rule) ServerOption {
+	return serverOption(func(s *server) { s.rules = append(s.rules, rules...) })
+}
+
+// WithCatalogs makes the client know further catalogues than the platform's, so
+// that their codes are found by == and switch, their texts described, and errors of
+// servers that send only a google.rpc.ErrorInfo recognised. Nil ones are ignored.
+func WithCatalogs(catalogs ...*mapping.Catalog) ClientOption {
+	return clientOption(func(c *client) {
+		c.catalogs = append(c.catalogs, catalogs...)
+	})
+}
+
+// WithRequestID sets where the server gets the id by which a request is found in
+// its logs; "" means that the request has none. The default looks into the incoming
+// metadata, first for x-request-id, then for the trace id of traceparent (W3C Trace
+// Context). Errors that hide their cause get a random id if there is none. A nil
+// function is ignored.
+func WithRequestID(f func(ctx context.Context) string) ServerOption {
+	return serverOption(func(s *server) {
+		if f != nil {
+			s.requestID = f
+		}
+	})
+}
+
+// WithBudget bounds what a status takes on the wire, in bytes of header list as
+// counted by [rpcerr.Size]. The default is [rpcerr.DefaultBudget], 4096; values
+// outside 1024 to 7168 are brought inside. What is trimmed first is told in package
+// rpcerr.
+func WithBudget(bytes int) ServerOption {
+	return serverOption(func(s *server) { s.budget = bytes })
+}
+
+// WithRecovery makes a panic of a handler an error of the call instead of the end of
+// the process. The client gets what it gets for any unknown error; panic value and
+// stack go to the observer and nowhere else. A panic with [http.ErrAbortHandler]
+// reports no stack, as in net/http. [runtime.Goexit] is not a panic and goes on.
+func WithRecovery() ServerOption {
+	return serverOption(func(s *server) { s.recovers = true })
+}
+
+// WithObserver calls f once for each error that a call ends with: on the server
+// after it was mapped, on the client after it was decoded. With [WithRetry] it is
+// also called for each attempt that is about to be repeated, with Event.Retrying set.
+// Calls that succeed are not observed. Observers run on the goroutine of the call, so
+// they must be quick, and may run concurrently; several are called in order. Nil is
+// ignored.
+func WithObserver(f func(ctx context.Context, ev Event)) Option {
+	return option{
+		func(s *server) { s.observers = s.observers.with(f) },
+		func(c *client) { c.observers = c.observers.with(f) },
+	}
+}

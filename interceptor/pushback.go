@@ -1,0 +1,83 @@
+package interceptor
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+
+	"github.com/openyuanrong/statusmap/mapping"
+)
+
+// pushbackKey is the trailer by which a server steers the retries that gRPC clients
+// make by themselves: the milliseconds to wait, or a negative number for no retry.
+// https://github.com/grpc/proposal/blob/master/A6-client-retries.md#pushback
+const pushbackKey = "grpc-retry-pushback-ms"
+
+// policyCodes are the codes that a retry policy may sensibly list, and that
+// [ServiceConfig] lists by default. A server that answers one of them with "no retry"
+// takes from a client's throttle no more than the listed code takes anyway; with any
+// other code it would use up the retries of calls that deserve them.
+var policyCodes = [...]codes.Code{codes.Unavailable, codes.ResourceExhausted, codes.Aborted}
+
+func isPolicyCode(c codes.Code) bool {
+	for _, p := range policyCodes {
+		if c == p {
+			return true
+		}
+	}
+	return false
+}
+
+// setPushback tells clients that retry by themselves what to do about e, by exactly
+// one trailer. A trailer that the handler has set stands as it is, because gRPC cannot
+// take it back, and a second value would only forbid what the first allows.
+func setPushback(ctx context.Context, e *mapping.Error, idempotent bool) {
+	if grpc.ServerTransportStreamFromContext(ctx) == nil {
+		return // not in a call of gRPC, so that there is nothing to set it on
+	}
+	value := pushback(ctx, e, idempotent)
+	if value == "" || hasPushback(ctx) {
+		return
+	}
+	_ = grpc.SetTrailer(ctx, metadata.MD{pushbackKey: {value}})
+}
+
+// pushback returns the value of the trailer for e, "" for none.
+//
+// Some clients obey a delay whatever the code, so there is one only where the call may
+// really be repeated, and only one that ends before the caller's deadline: clients
+// wait it out even if it does not, and then lose the error. An error that nobody
+// gave a code of a catalogue says nothing about retries, and so neither do we.
+func pushback(ctx context.Context, e *mapping.Error, idempotent bool) string {
+	if e.Code().IsZero() {
+		return ""
+	}
+	retry := e.Retry()
+	repeatable := retry.Class == mapping.Safe || retry.Class == mapping.Idempotent && idempotent
+	if repeatable && fits(ctx, retry.Delay) {
+		return strconv.FormatInt(retry.Delay.Milliseconds(), 10)
+	}
+	if isPolicyCode(e.GRPCCode()) {
+		return "-1"
+	}
+	return ""
+}
+
+// fits reports whether the caller's deadline leaves room for a delay and for the
+// call after it. The caller's clock runs ahead of ours by the time that the request
+// took, and the answer takes some as well: an eighth of the delay is kept for that.
+func fits(ctx context.Context, delay time.Duration) bool {
+	deadline, ok := ctx.Deadline()
+	return !ok || time.Until(deadline) > delay+delay/8
+}
+
+// hasPushback reports whether the trailer is set already. The interface of gRPC can
+// only add to trailers; its own streams can be read, though.
+func hasPushback(ctx context.Context) bool {
+	stream, ok := grpc.ServerTransportStreamFromContext(ctx).(interface{ Trailer() metadata.MD })
+	return ok && len(stream.Trailer()[pushbackKey]) > 0
+}

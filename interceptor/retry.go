@@ -1,0 +1,156 @@
+package interceptor
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/peer"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/openyuanrong/statusmap/mapping"
+)
+
+// retrier is what the calls of a client with retries share.
+type retrier struct {
+	policy  RetryPolicy // every field set, and inside its bounds
+	budgets budgets
+
+	random func() float64 // in [0, 1)
+	sleep  func(context.Context, time.Duration) error
+}
+
+func newRetrier(policy RetryPolicy) *retrier {
+	r := &retrier{policy: policy.bounded(), random: rand.Float64, sleep: sleep}
+	r.budgets.max, r.budgets.refill = r.policy.tokens()
+	return r
+}
+
+// unaryCall is one call that may be repeated. It is the one allocation that a call
+// with few options costs.
+type unaryCall struct {
+	client     *client
+	ctx        context.Context
+	method     string
+	req, reply any
+	cc         *grpc.ClientConn
+	invoker    grpc.UnaryInvoker
+	opts       []grpc.CallOption
+	start      time.Time // set if somebody observes
+
+	attempts int
+	sent     bool // an attempt before this one had a stream
+	last     peer.Peer
+	space    [4]grpc.CallOption // for opts
+}
+
+// retryUnary makes a call, and repeats it while that is allowed and useful.
+func (c *client) retryUnary(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoker grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+	call := &unaryCall{client: c, ctx: ctx, method: method, req: req, reply: reply, cc: cc, invoker: invoker}
+	// gRPC fills the peer in if, and only if, an attempt had a stream.
+	call.opts = append(append(call.space[:0], opts...), grpc.Peer(&call.last))
+	if len(c.observers) > 0 {
+		call.start = time.Now()
+	}
+	return call.run()
+}
+
+func (c *unaryCall) run() error {
+	for {
+		err := c.invoker(c.ctx, c.method, c.req, c.reply, c.cc, c.opts...)
+		c.attempts++
+		typed, e, err := c.client.settle(c.method, c.reply, err)
+		if typed == nil {
+			c.client.retry.budgets.refund(c.cc)
+			return nil
+		}
+		if e == nil {
+			return typed
+		}
+		unsent := c.last.Addr == nil && e.Origin() == mapping.OriginTransport
+		if unsent {
+			e = e.WithOrigin(mapping.OriginUnsent)
+		}
+		wait, again := c.next(e)
+		e = c.label(e, unsent)
+		if !again {
+			c.observe(e, err, 0, false)
+			return e
+		}
+		c.observe(e, err, wait, true)
+		if ended := c.client.retry.sleep(c.ctx, wait); ended != nil {
+			e = e.WithCause(errors.Join(err, ended))
+			c.observe(e, e.Unwrap(), 0, false)
+			return e
+		}
+		c.reset()
+	}
+}
+
+// next reports whether the call is repeated, and after which wait.
+func (c *unaryCall) next(e *mapping.Error) (time.Duration, bool) {
+	if c.leftToGRPC() {
+		c.attempts = 0 // gRPC made them, and does not tell how many
+		return 0, false
+	}
+	policy := &c.client.retry.policy
+	settings := settingsOf(c.opts, policy.MaxAttempts)
+	idempotent := settings.idempotent ||
+		e.Retry().Class == mapping.Idempotent && c.client.methods.idempotent(c.method)
+	next, delay := mapping.Advise(e, idempotent)
+	if next != mapping.Repeat || settings.maxAttempts == 1 || c.ctx.Err() != nil {
+		return 0, false
+	}
+	if !c.client.retry.budgets.take(c.cc) || c.attempts >= settings.maxAttempts || delay > policy.MaxDelay {
+		return 0, false
+	}
+	wait := policy.backoff(c.attempts, delay, c.client.retry.random())
+	deadline, ok := c.ctx.Deadline()
+	return wait, !ok || time.Until(deadline) > wait
+}
+
+// leftToGRPC reports whether gRPC's own retries are on for the method.
+func (c *unaryCall) leftToGRPC() bool {
+	return c.cc != nil && c.cc.GetMethodConfig(c.method).RetryPolicy != nil
+}
+
+// label returns e with what is known about the call as a whole: that it never left is
+// true only if it is of every attempt.
+func (c *unaryCall) label(e *mapping.Error, unsent bool) *mapping.Error {
+	if unsent && c.sent {
+		e = e.WithOrigin(mapping.OriginTransport)
+	}
+	c.sent = c.sent || !unsent
+	return e.WithAttempts(c.attempts)
+}
+
+// reset clears what the last attempt has left in the caller's variables, which the
+// next one does not touch if it comes to nothing.
+func (c *unaryCall) reset() {
+	if m, ok := c.reply.(proto.Message); ok {
+		proto.Reset(m)
+	}
+	for _, o := range c.opts {
+		switch o := o.(type) {
+		case grpc.HeaderCallOption:
+			*o.HeaderAddr = nil
+		case grpc.TrailerCallOption:
+			*o.TrailerAddr = nil
+		case grpc.PeerCallOption:
+			*o.PeerAddr = peer.Peer{}
+		}
+	}
+}
+
+// observe tells the observers about an attempt that failed.
+func (c *unaryCall) observe(e *mapping.Error, cause error, wait time.Duration, again bool) {
+	if len(c.client.observers) == 0 {
+		return
+	}
+	c.client.observers.notify(c.ctx, Event{
+		Side: ClientSide, Method: c.method, Error: e, Cause: cause, RequestID: e.RequestID(), InBand: isInBand(cause), Duration: time.Since(c.start),
+		Attempt: c.attempts, Retrying: again, Wait: wait,
+	})
+}

@@ -1,0 +1,196 @@
+package interceptor
+
+import (
+	"math"
+	"strings"
+	"time"
+
+	"google.golang.org/grpc"
+
+	"github.com/openyuanrong/statusmap/mapping/rpcerr"
+)
+
+// A RetryPolicy says how calls are repeated. Which calls are is not its matter: that
+// is for the error and the method to say, see [WithRetry]. Of the zero value every
+// field has its default; values outside the bounds are brought inside by WithRetry,
+// and refused by [ServiceConfig.JSON].
+type RetryPolicy struct {
+	// MaxAttempts bounds the attempts of one call, the first included. The default
+	// is 4, the least 1, which repeats nothing. gRPC itself makes no more than 5,
+	// so a service config cannot ask for more.
+	MaxAttempts int
+
+	// Before the n-th repetition of a call, the client waits for what the server asks
+	// for and a random part of InitialBackoff × Multiplier^(n-1), at most MaxBackoff.
+	// The defaults are 100 ms, 2 and 5 s. Multiplier is at least 1, InitialBackoff at
+	// least 1 ms, MaxBackoff at least InitialBackoff and at most
+	// [rpcerr.MaxRetryDelay].
+	InitialBackoff time.Duration
+	Multiplier     float64
+	MaxBackoff     time.Duration
+
+	// MaxDelay bounds the delay that a server can impose: a call whose error asks for
+	// more is not repeated, and the error returned at once. Coming back earlier than
+	// asked would not help anybody. The default is 30 s. A service config has no such
+	// bound.
+	MaxDelay time.Duration
+
+	// MaxTokens and TokenRatio are the retry budget of a connection, which keeps an
+	// outage from being multiplied. A failed attempt that could be repeated takes one
+	// token of at first MaxTokens, a call that succeeds gives TokenRatio back, and
+	// calls are repeated only while more than half of MaxTokens is there. The
+	// defaults are 10 and 0.1: in the long run one repetition for ten successes. They
+	// are at most 1000, TokenRatio is at least 0.001. Negative MaxTokens means that
+	// there is no budget.
+	MaxTokens  int
+	TokenRatio float64
+}
+
+const (
+	maxTokens     = 1000
+	minTokenRatio = 0.001
+)
+
+// withDefaults returns p with every zero field replaced by its default.
+func (p RetryPolicy) withDefaults() RetryPolicy {
+	setDefault(&p.MaxAttempts, 4)
+	setDefault(&p.InitialBackoff, 100*time.Millisecond)
+	setDefault(&p.Multiplier, 2)
+	setDefault(&p.MaxBackoff, max(5*time.Second, p.InitialBackoff))
+	setDefault(&p.MaxDelay, 30*time.Second)
+	setDefault(&p.MaxTokens, 10)
+	setDefault(&p.TokenRatio, 0.1)
+	return p
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+// bounded returns p with every field inside its bounds.
+func (p RetryPolicy) bounded() RetryPolicy {
+	p = p.withDefaults()
+	p.MaxAttempts = max(p.MaxAttempts, 1)
+	p.InitialBackoff = min(max(p.InitialBackoff, time.Millisecond), rpcerr.MaxRetryDelay)
+	p.MaxBackoff = min(max(p.MaxBackoff, p.InitialBackoff), rpcerr.MaxRetryDelay)
+	p.MaxDelay = min(max(p.MaxDelay, 0), rpcerr.MaxRetryDelay)
+	p.MaxTokens = min(p.MaxTokens, maxTokens)
+	if !(p.Multiplier >= 1) { // or it is no number
+		p.Multiplier = 1
+	}
+	if !(p.TokenRatio >= minTokenRatio) {
+		p.TokenRatio = minTokenRatio
+	}
+	p.TokenRatio = min(p.TokenRatio, maxTokens)
+	return p
+}
+
+// tokens returns the budget in thousandths of a token, 0 for none.
+func (p RetryPolicy) tokens() (maximum, refill int64) {
+	if p.MaxTokens < 0 {
+		return 0, 0
+	}
+	return int64(p.MaxTokens) * token, int64(math.Round(p.TokenRatio * token))
+}
+
+// WithRetry makes the client repeat unary calls that failed, by what their errors say
+// rather than by their gRPC codes:
+//
+//   - class Safe, nothing was executed: any call;
+//   - class Idempotent, it may have been executed: calls of methods that are declared
+//     idempotent, by the idempotency_level in their descriptors, [WithIdempotent] or
+//     [CallIdempotent];
+//   - a call that provably never left, because no attempt had a stream: any call,
+//     whatever the class. Its error has the origin OriginUnsent. Interceptors between
+//     this one and the network must pass the call options on, because that is how it
+//     is known;
+//   - classes HigherLevel and Never: none. [mapping.Advise] helps the caller's own
+//     loop.
+//
+// The wait follows the policy and never goes past the deadline of the context: where
+// it does not fit, the server's error comes back at once. So it does when attempts or
+// budget are used up. The error that comes back is the last attempt's, and tells by
+// Attempts how many there were. If the context ends during a wait, errors.Is finds
+// the context's error in it too.
+//
+// Where gRPC's own retries are on for a method, because a service config says so,
+// they repeat its calls and this does not, so that the two never multiply. That does
+// not hold for policies of an xDS route, which cannot be seen from here. Streams are
+// left to gRPC altogether: see [ServiceConfig].
+//
+// Attempts are made with the same context and metadata. The reply is reset before
+// each, and what grpc.Header, grpc.Trailer and grpc.Peer return is that of the last
+// attempt. The timeout of a service config, unlike the deadline of a context, bounds
+// each attempt alone.
+func WithRetry(policy RetryPolicy) ClientOption {
+	return clientOption(func(c *client) { c.retry = newRetrier(policy) })
+}
+
+// WithIdempotent declares methods idempotent: running one twice has the effect of
+// running it once. It is for services whose descriptors do not say so by an
+// idempotency_level. Methods are given in full, "/package.Service/Method"; the first
+// slash may be missing.
+func WithIdempotent(methods ...string) Option {
+	return option{
+		func(s *server) { s.methods.declare(methods) },
+		func(c *client) { c.methods.declare(methods) },
+	}
+}
+
+// WithoutPushback turns off the trailer grpc-retry-pushback-ms, by which the server
+// tells clients that retry by themselves whether and when to repeat a call. The retry
+// hint in the status stays.
+//
+// The trailer has the delay where the call may be repeated and the delay fits the
+// caller's deadline; it is -1 for codes that retry policies list (UNAVAILABLE,
+// RESOURCE_EXHAUSTED, ABORTED) where it may not; else there is none. One that a
+// handler has set stays, and no second one is added. gRPC does not retry calls on
+// which the handler, or an interceptor, has set response headers.
+func WithoutPushback() ServerOption {
+	return serverOption(func(s *server) { s.silent = true })
+}
+
+// callOption is a per-call setting. gRPC ignores it, and so do clients that do not
+// have our interceptor.
+type callOption struct {
+	grpc.EmptyCallOption
+	apply func(*callSettings)
+}
+
+// callSettings is what the options of one call say about retries.
+type callSettings struct {
+	maxAttempts int
+	idempotent  bool
+}
+
+func settingsOf(opts []grpc.CallOption, maxAttempts int) callSettings {
+	s := callSettings{maxAttempts: maxAttempts}
+	for _, o := range opts {
+		if o, ok := o.(callOption); ok {
+			o.apply(&s)
+		}
+	}
+	return s
+}
+
+// CallIdempotent declares one call idempotent, whatever its method is: running it
+// twice has the effect of running it once. Without [WithRetry] it does nothing.
+func CallIdempotent() grpc.CallOption {
+	return callOption{apply: func(s *callSettings) { s.idempotent = true }}
+}
+
+// CallMaxAttempts sets for one call how many attempts there may be, the first
+// included. Values below 1 count as 1, which repeats nothing. Without [WithRetry] it
+// does nothing.
+func CallMaxAttempts(n int) grpc.CallOption {
+	return callOption{apply: func(s *callSettings) { s.maxAttempts = max(n, 1) }}
+}
+
+// CallWithoutRetry is [CallMaxAttempts] with 1.
+func CallWithoutRetry() grpc.CallOption { return CallMaxAttempts(1) }
+
+// fullMethod returns a method in the form in which gRPC names it.
+func fullMethod(method string) string { return "/" + strings.TrimPrefix(method, "/") }

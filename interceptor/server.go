@@ -1,0 +1,183 @@
+package interceptor
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/openyuanrong/statusmap/gen/sdk"
+	"github.com/openyuanrong/statusmap/mapping"
+	"github.com/openyuanrong/statusmap/mapping/rpcerr"
+)
+
+// server is the configuration of the server interceptors; it does not change once
+// they are made.
+type server struct {
+	mapper    *mapping.Mapper
+	rules     []mapping.Rule // in addition to the mapper's, until they are joined
+	requestID func(context.Context) string
+	budget    int
+	recovers  bool
+	observers observers
+	methods   *methods
+	silent    bool // no pushback
+
+	inBand        *mapping.InBand // nil: callers get nothing but statuses
+	inBandStreams map[string]bool
+}
+
+func newServer(opts []ServerOption) *server {
+	s := &server{mapper: new(mapping.Mapper), requestID: requestIDOf, methods: newMethods()}
+	for _, o := range opts {
+		if o != nil {
+			o.applyServer(s)
+		}
+	}
+	if len(s.rules) > 0 {
+		m := *s.mapper
+		m.Rules = append(slices.Clone(m.Rules), s.rules...)
+		s.mapper = &m
+	}
+	return s
+}
+
+// UnaryServer returns the interceptor for unary calls of a server (a
+// UnaryServerInterceptor in gRPC's words). What a handler may return, and what the
+// client gets, is told at [mapping.Mapper.Map].
+func UnaryServer(opts ...ServerOption) grpc.UnaryServerInterceptor {
+	s := newServer(opts)
+	if s.isPlain() {
+		return func(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+			resp, err := handler(ctx, req)
+			if err != nil {
+				err = s.seal(ctx, info.FullMethod, err)
+			}
+			return resp, err
+		}
+	}
+	return func(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (resp any, err error) {
+		err = s.watch(ctx, info.FullMethod, func() error {
+			var err error
+			resp, err = handler(ctx, req)
+			return err
+		}, func(reply proto.Message) error {
+			resp = reply
+			return nil
+		})
+		return resp, err
+	}
+}
+
+// StreamServer returns the interceptor for streams of a server (a
+// StreamServerInterceptor in gRPC's words). The same holds as for [UnaryServer],
+// with one exception that gRPC makes: when receiving or sending on the stream fails
+// for reasons of size or encoding, gRPC itself sends its status at once, and what
+// the handler returns comes too late.
+func StreamServer(opts ...ServerOption) grpc.StreamServerInterceptor {
+	s := newServer(opts)
+	if s.isPlain() {
+		return func(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+			err := handler(srv, stream)
+			if err != nil {
+				err = s.seal(stream.Context(), info.FullMethod, err)
+			}
+			return err
+		}
+	}
+	return func(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+		stream, send := s.lastMessage(stream, info)
+		return s.watch(stream.Context(), info.FullMethod, func() error { return handler(srv, stream) }, send)
+	}
+}
+
+// isPlain reports whether a call needs nothing but its error mapped, so that one
+// that succeeds costs nothing.
+func (s *server) isPlain() bool {
+	return !s.recovers && len(s.observers) == 0 && s.inBand == nil
+}
+
+// seal returns the error that gRPC is to send for what a handler returned.
+func (s *server) seal(ctx context.Context, method string, err error) *mapping.Error {
+	e := s.mapper.Map(ctx, err)
+	w := rpcerr.Wire{RequestID: s.requestID(ctx), Budget: s.budget}
+	if w.RequestID == "" && s.hidesCause(e) {
+		w.RequestID = newRequestID()
+	}
+	w.Idempotent = e.Retry().Class == rpcerr.Idempotent && s.methods.idempotent(method)
+	e = e.Seal(w)
+	if !s.silent && !s.answersInBand(ctx) {
+		setPushback(ctx, e, w.Idempotent)
+	}
+	return e
+}
+
+// hidesCause reports whether the client learns less than the handler said, so that
+// it needs an id to ask about.
+func (s *server) hidesCause(e *mapping.Error) bool {
+	c := e.Code()
+	return !c.IsZero() && (c == sdk.InnerSystemError || c == s.mapper.Fallback) &&
+		e.Origin() == mapping.OriginLocal && e.Unwrap() != nil
+}
+
+// errPanic is what a recovered panic counts as.
+var errPanic = errors.New("the handler panicked")
+
+// watch runs a handler and reports its error to the observers. An error that goes out
+// in a reply is sent by the function given.
+func (s *server) watch(ctx context.Context, method string, handler func() error, send func(proto.Message) error) error {
+	var start time.Time
+	if len(s.observers) > 0 {
+		start = time.Now()
+	}
+	ev := Event{Side: ServerSide, Method: method}
+	ev.Cause = s.run(handler, &ev)
+	err := ev.Cause
+	if ev.Panic != nil {
+		ev.Cause, err = nil, errPanic
+	}
+	if err == nil {
+		return nil
+	}
+	ev.Error = s.seal(ctx, method, err)
+	ev.InBand = s.answer(ctx, method, ev.Error, send)
+	ev.Duration = time.Since(start)
+	if ev.RequestID = ev.Error.RequestID(); ev.RequestID == "" {
+		ev.RequestID = s.requestID(ctx)
+	}
+	s.observers.notify(ctx, ev)
+	if ev.InBand {
+		return nil
+	}
+	return ev.Error
+}
+
+// run calls the handler and, if recovery is on, notes a panic in ev.
+func (s *server) run(handler func() error, ev *Event) error {
+	if !s.recovers {
+		return handler()
+	}
+	returned := false
+	defer func() {
+		if returned {
+			return
+		}
+		// recover returns nil for runtime.Goexit too, which then goes on unhindered, and
+		// for panic(nil) under GODEBUG=panicnil=1.
+		if ev.Panic = recover(); ev.Panic == nil {
+			ev.Panic = new(runtime.PanicNilError)
+		}
+		if ev.Panic != http.ErrAbortHandler {
+			ev.Stack = debug.Stack()
+		}
+	}()
+	err := handler()
+	returned = true
+	return err
+}
