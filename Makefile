@@ -4,7 +4,8 @@ SHELL := bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --warn-undefined-variables --no-builtin-rules --no-print-directory
 
-FUZZTIME ?= 10s
+# A count rather than a time, so that a slow machine fuzzes as much as a fast one.
+FUZZTIME ?= 20000x
 BENCHCOUNT ?= 1
 
 # The tools have mod files of their own, so that users of the module never see what the tools
@@ -35,13 +36,13 @@ race: ## Run the tests under the race detector
 	CGO_ENABLED=1 go test -race ./...
 
 .PHONY: fuzz
-fuzz: ## Run every fuzz target for FUZZTIME (10s)
+fuzz: ## Run every fuzz target for FUZZTIME (20000x)
 	@mkdir -p .tmp
 	go test -list '^Fuzz' ./... | awk '/^Fuzz/ { t[n++] = $$1 } /^ok/ { while (n) print $$2, t[--n] }' > .tmp/fuzz
 	@test -s .tmp/fuzz || { echo "there is no fuzz target"; exit 1; }
 	@while read -r pkg target; do \
 		echo "$$pkg $$target"; \
-		go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$pkg" < /dev/null; \
+		go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x "$$pkg" < /dev/null; \
 	done < .tmp/fuzz
 
 .PHONY: bench
@@ -50,14 +51,17 @@ bench: ## Run the benchmarks BENCHCOUNT (1) times and summarise them
 	go test -run '^$$' -bench . -benchmem -count $(BENCHCOUNT) ./... | tee .tmp/bench
 	$(BENCHSTAT) .tmp/bench
 
+GENERATED := gen examples/internal/pb
+
 .PHONY: generate
-generate: ## Regenerate gen/ from proto/
+generate: ## Regenerate gen/ from proto/, and the examples' code from theirs
 	$(BUF) generate --template proto/buf.gen.yaml
 	$(BUF) generate --template proto/buf.gen.catalog.yaml
+	$(BUF) generate --template examples/proto/buf.gen.yaml
 
 .PHONY: checkgenerate
-checkgenerate: generate ## Fail if gen/ is not what proto/ generates
-	@changed=$$(git status --porcelain gen); test -z "$$changed" || { echo "$$changed"; git diff gen; exit 1; }
+checkgenerate: generate ## Fail if generated code is not what its protos generate
+	@changed=$$(git status --porcelain $(GENERATED)); test -z "$$changed" || { echo "$$changed"; git diff $(GENERATED); exit 1; }
 
 .PHONY: lint
 lint: ## Check formatting, vet, staticcheck, and the protos
@@ -77,14 +81,15 @@ breaking: ## Fail if the protos break the last release or main
 	before=; test "$$(git rev-parse -q --verify $$main)" != "$$(git rev-parse -q --verify HEAD)" || before=HEAD~1; \
 	compared=; for ref in $$tag $$main $$before; do \
 		git cat-file -e "$$ref:buf.yaml" 2> /dev/null || continue; \
-		rm -rf .tmp/against; mkdir -p .tmp/against; git archive "$$ref" buf.yaml proto | tar -x -C .tmp/against; \
-		echo "against $$ref"; $(BUF) breaking --against .tmp/against; compared=yes; \
+		rm -rf .tmp/against; mkdir -p .tmp/against; git archive "$$ref" buf.yaml $$(git ls-tree -d --name-only "$$ref" proto examples/proto) | tar -x -C .tmp/against; \
+		echo "against $$ref"; $(BUF) breaking proto --against .tmp/against/proto; compared=yes; \
 	done; test -n "$$compared" || echo "nothing to compare with yet"
 
 # must-reject(edit of the SDK's catalogue, what the check has to say about it). The edited copy
 # has to compile: otherwise the check fails, but for the wrong reason.
 define must-reject
 	@rm -rf .tmp/edited; mkdir -p .tmp/edited; cp -R buf.yaml proto .tmp/edited
+	@mkdir -p .tmp/edited/examples; cp -R examples/proto .tmp/edited/examples
 	@sed '$(1)' proto/yuanrong/sdk/v1/code.proto > .tmp/edited/proto/yuanrong/sdk/v1/code.proto
 	@$(BUF) build .tmp/edited -o /dev/null
 	@! $(BUF) breaking .tmp/edited --against . > .tmp/rejected
@@ -100,6 +105,16 @@ breaking-selftest: ## Prove that a renumbered, removed or renamed code fails the
 	$(call must-reject,s/CODE_INSTANCE_NOT_FOUND = /CODE_INSTANCE_MISSING = /,value "1003" on enum "Code" changed name)
 
 comma := ,
+
+.PHONY: plugin-test
+plugin-test: ## Generate a team's own catalogue in a module of its own
+	go test -tags buf ./mapping/protoc-gen-statusmap
+
+.PHONY: interop
+interop: ## Hold clients in Python and Node, and grpcurl, to what they read; installs them
+	examples/interop/install
+	go vet -tags interop ./examples/interop
+	go test -count=1 -tags interop ./examples/interop
 
 .PHONY: floor
 floor: ## Run the tests at the oldest supported versions
@@ -119,8 +134,12 @@ nested: ## Vet and test the modules below this one
 		echo "$${mod%/go.mod}"; (cd "$${mod%/go.mod}" && go vet ./... && go test ./...) < /dev/null; \
 	done
 
+.PHONY: compare
+compare: ## Compare with other libraries, by what arrives and what it costs
+	cd examples/compare && go run .
+
 .PHONY: ci
-ci: lint checkgenerate breaking breaking-selftest floor race fuzz newest nested ## Everything that has to pass
+ci: lint checkgenerate breaking breaking-selftest plugin-test floor race fuzz newest nested interop ## Everything that has to pass
 
 .PHONY: clean
 clean: ## Remove what the targets above leave behind

@@ -1,0 +1,131 @@
+package main
+
+import (
+	"math"
+	"runtime"
+	"slices"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// An op is one operation of one contender, run n times.
+type op func(n int)
+
+// sink is where results go, so that no work is found to be useless.
+var sink struct {
+	err   error
+	st    *status.Status
+	found bool
+}
+
+// ops are the operations that need no network.
+type ops struct{ raise, encode, decode, foreign op }
+
+// opsOf returns the operations of a contender:
+//
+//   - raise: what the handler does to make the error;
+//   - encode: from that error to the one handed to grpc-go, its status made;
+//   - decode: from the error that grpc-go returns to the contender's, and to the
+//     answer whether it has the code;
+//   - foreign: the same for a status that another program sent.
+func opsOf(c *contender) ops {
+	raised := c.raise(7)
+	send := c.sender(raised)
+	_, received := transport(send())
+	receive := c.receiver(received)
+	receiveForeign := c.receiver(status.Error(codes.NotFound, "no such object"))
+	return ops{
+		raise: func(n int) {
+			for i := range n {
+				sink.err = c.raise(i)
+			}
+		},
+		encode: func(n int) {
+			for range n {
+				sink.st, _ = status.FromError(send())
+			}
+		},
+		decode: func(n int) {
+			for range n {
+				sink.found = c.is(receive())
+			}
+		},
+		foreign: func(n int) {
+			for range n {
+				sink.found = c.is(receiveForeign())
+			}
+		},
+	}
+}
+
+// A timing is the cost of one operation.
+type timing struct {
+	ns     float64 // the least of all samples: what disturbs only adds
+	ratio  float64 // to the yardstick, the median of the rounds
+	allocs float64
+}
+
+// measure samples the operations in turn, round after round. The yardstick is the one
+// at that index; it is sampled before and after each of the others, so that what
+// disturbs the machine for a while disturbs both.
+func measure(ops []op, yardstick, rounds int, sample time.Duration) []timing {
+	counts := make([]int, len(ops))
+	results := make([]timing, len(ops))
+	for i, run := range ops {
+		counts[i] = calibrate(run, sample)
+		results[i].allocs = allocs(run)
+		results[i].ns = math.Inf(1)
+	}
+	take := func(i int) float64 {
+		start := time.Now()
+		ops[i](counts[i])
+		took := float64(time.Since(start).Nanoseconds()) / float64(counts[i])
+		results[i].ns = min(results[i].ns, took)
+		return took
+	}
+	ratios := make([][]float64, len(ops))
+	for range rounds {
+		before := take(yardstick)
+		for i := range ops {
+			took := take(i)
+			after := take(yardstick)
+			ratios[i] = append(ratios[i], took/((before+after)/2))
+			before = after
+		}
+	}
+	for i := range ops {
+		results[i].ratio = median(ratios[i])
+	}
+	return results
+}
+
+// calibrate returns how often an operation runs in about the given time.
+func calibrate(run op, sample time.Duration) int {
+	for n := 1; ; n *= 2 {
+		start := time.Now()
+		run(n)
+		if took := time.Since(start); took > sample/4 {
+			return max(1, int(int64(n)*int64(sample)/int64(took)))
+		}
+	}
+}
+
+// allocs returns the allocations of one operation.
+func allocs(run op) float64 {
+	const n = 200
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	run(n)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	run(n)
+	runtime.ReadMemStats(&after)
+	return float64((after.Mallocs - before.Mallocs) / n)
+}
+
+func median(v []float64) float64 {
+	v = slices.Clone(v)
+	slices.Sort(v)
+	return v[len(v)/2]
+}

@@ -1,0 +1,95 @@
+package main
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"net/textproto"
+
+	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
+
+	functionv1 "github.com/openyuanrong/statusmap/examples/internal/pb/function/v1"
+	"github.com/openyuanrong/statusmap/gen/rest"
+	"github.com/openyuanrong/statusmap/mapping"
+)
+
+// newGateway returns the REST API of the function service behind conn. Every error of a
+// call, and every request that finds no route, is answered by writeError.
+func newGateway(conn grpc.ClientConnInterface) (http.Handler, error) {
+	mux := runtime.NewServeMux(
+		runtime.WithErrorHandler(writeError),
+		runtime.WithIncomingHeaderMatcher(matchHeader),
+	)
+	c := functionv1.NewFunctionServiceClient(conn)
+	for _, add := range []func() error{
+		route(mux, "POST", "/v1/functions", functionv1.FunctionService_CreateFunction_FullMethodName, c.CreateFunction),
+		route(mux, "GET", "/v1/functions/{name}", functionv1.FunctionService_GetFunction_FullMethodName, c.GetFunction),
+		route(mux, "PUT", "/v1/functions/{name}", functionv1.FunctionService_UpdateFunction_FullMethodName, c.UpdateFunction),
+		route(mux, "DELETE", "/v1/functions/{name}", functionv1.FunctionService_DeleteFunction_FullMethodName, c.DeleteFunction),
+		route(mux, "POST", "/v1/functions/{name}/versions", functionv1.FunctionService_PublishFunction_FullMethodName, c.PublishFunction),
+		route(mux, "POST", "/v1/functions/{name}/aliases", functionv1.FunctionService_CreateAlias_FullMethodName, c.CreateAlias),
+		route(mux, "PUT", "/v1/functions/{name}/instances", functionv1.FunctionService_ScaleFunction_FullMethodName, c.ScaleFunction),
+		route(mux, "POST", "/v1/functions/{name}/invocations", functionv1.FunctionService_Invoke_FullMethodName, c.Invoke),
+	} {
+		if err := add(); err != nil {
+			return nil, err
+		}
+	}
+	return mux, nil
+}
+
+// writeError is all that a gateway needs for errors of this module.
+func writeError(_ context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, _ *http.Request, err error) {
+	mapping.WriteHTTP(w, err)
+}
+
+// matchHeader passes the request id on, under the name by which the server looks for it.
+func matchHeader(name string) (string, bool) {
+	if textproto.CanonicalMIMEHeaderKey(name) == "X-Request-Id" {
+		return "x-request-id", true
+	}
+	return runtime.DefaultHeaderMatcher(name)
+}
+
+// maxRequest bounds the body of a request.
+const maxRequest = 1 << 20
+
+// message is a pointer to a generated message.
+type message[T any] interface {
+	*T
+	proto.Message
+}
+
+// route connects a path to a method, as protoc-gen-grpc-gateway generates it from
+// annotations. The body is the request, and a name in the path is its field.
+func route[Req any, P message[Req], Resp proto.Message](mux *runtime.ServeMux, verb, path, method string, call func(context.Context, P, ...grpc.CallOption) (Resp, error)) func() error {
+	handler := func(w http.ResponseWriter, r *http.Request, params map[string]string) {
+		in, out := runtime.MarshalerForRequest(mux, r)
+		ctx, err := runtime.AnnotateContext(r.Context(), mux, r, method, runtime.WithHTTPPathPattern(path))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, out, w, r, err)
+			return
+		}
+		req := P(new(Req))
+		err = in.NewDecoder(http.MaxBytesReader(w, r.Body, maxRequest)).Decode(req)
+		if err != nil && err != io.EOF {
+			runtime.HTTPError(ctx, mux, out, w, r, rest.InvalidJSONBody.Wrapf(err, "the body is no JSON of the request"))
+			return
+		}
+		if name, ok := params["name"]; ok {
+			if err := runtime.PopulateFieldFromPath(req, "name", name); err != nil {
+				runtime.HTTPError(ctx, mux, out, w, r, rest.InvalidUserParam.Wrap(err))
+				return
+			}
+		}
+		resp, err := call(ctx, req)
+		if err != nil {
+			runtime.HTTPError(ctx, mux, out, w, r, err)
+			return
+		}
+		runtime.ForwardResponseMessage(ctx, mux, out, w, r, resp)
+	}
+	return func() error { return mux.HandlePath(verb, path, handler) }
+}

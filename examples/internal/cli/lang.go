@@ -1,0 +1,26 @@
+package cli
+
+import "errors"
+
+// A Lang is a language that the examples speak, "en" or "zh". It is a flag.Value.
+type Lang string
+
+// String returns the language's tag.
+func (l *Lang) String() string { return string(*l) }
+
+// Set takes a language's tag.
+func (l *Lang) Set(tag string) error {
+	if tag != "en" && tag != "zh" {
+		return errors.New("it must be en or zh")
+	}
+	*l = Lang(tag)
+	return nil
+}
+
+// Pick returns the text in the language.
+func (l Lang) Pick(en, zh string) string {
+	if l == "zh" {
+		return zh
+	}
+	return en
+}

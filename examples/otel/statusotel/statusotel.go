@@ -1,0 +1,218 @@
+// Package statusotel reports the errors of calls to OpenTelemetry: as attributes of
+// spans and as a counter. It stands on the observer of package interceptor, and beside
+// otelgrpc, which makes the spans and the metrics of calls.
+//
+//	observer, err := statusotel.New()
+//	srv := grpc.NewServer(append(
+//		interceptor.ServerOptions(interceptor.WithObserver(observer)),
+//		grpc.StatsHandler(otelgrpc.NewServerHandler()))...)
+//
+// # Spans
+//
+// On a server the span of the call gets the attributes below, error.type among them,
+// and the real cause as an exception event. On a client an event "rpc.error" with
+// these attributes is added to the caller's span, because that span may have many
+// calls, and a call many attempts. The status of spans is left to otelgrpc.
+//
+// # Counter
+//
+// statusmap.errors counts errors. The number of its time series is bounded, whatever
+// peers send: a code that no catalogue of this program lists has "_OTHER" for its
+// domain and error.type, and so has a method beyond the first few hundred.
+package statusotel
+
+import (
+	"context"
+	"strings"
+	"sync"
+
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+	"go.opentelemetry.io/otel/trace"
+	"google.golang.org/genproto/googleapis/rpc/code"
+
+	"github.com/openyuanrong/statusmap/interceptor"
+	"github.com/openyuanrong/statusmap/mapping"
+)
+
+const scope = "github.com/openyuanrong/statusmap/examples/otel/statusotel"
+
+// Attributes that the semantic conventions have no name for.
+const (
+	// DomainKey is the domain of the code, "grpc" for an error without one.
+	DomainKey = attribute.Key("statusmap.domain")
+	// SideKey is "server" or "client".
+	SideKey = attribute.Key("statusmap.side")
+	// RetryClassKey is the retry class, such as "SAFE".
+	RetryClassKey = attribute.Key("statusmap.retry.class")
+	// RetryingKey tells whether the attempt is about to be repeated.
+	RetryingKey = attribute.Key("statusmap.retrying")
+
+	// The following are for spans only.
+
+	// NumberKey is the number of the code.
+	NumberKey = attribute.Key("statusmap.number")
+	// ReasonKey is the reason, also of a code that is not listed here.
+	ReasonKey = attribute.Key("statusmap.reason")
+	// RetryDelayKey is the delay before a retry, in milliseconds.
+	RetryDelayKey = attribute.Key("statusmap.retry.delay_ms")
+	// OriginKey tells where the error was born: "local", "peer", "transport", "unsent".
+	OriginKey = attribute.Key("statusmap.origin")
+	// RequestIDKey is the id of the request in logs.
+	RequestIDKey = attribute.Key("statusmap.request_id")
+	// AttemptKey tells which attempt failed.
+	AttemptKey = attribute.Key("statusmap.attempt")
+	// InferredKey, TrimmedKey and InBandKey are set where they are true.
+	InferredKey = attribute.Key("statusmap.inferred")
+	TrimmedKey  = attribute.Key("statusmap.trimmed")
+	InBandKey   = attribute.Key("statusmap.in_band")
+)
+
+// other is what the semantic conventions put in place of a value that is not known
+// beforehand.
+const other = "_OTHER"
+
+// An Option configures New.
+type Option func(*options)
+
+type options struct{ meters metric.MeterProvider }
+
+// WithMeterProvider sets where the counter is made; the default is the global
+// provider.
+func WithMeterProvider(p metric.MeterProvider) Option {
+	return func(o *options) { o.meters = p }
+}
+
+// New returns an observer for [interceptor.WithObserver]. One is enough for all
+// servers and clients of a program.
+func New(opts ...Option) (func(context.Context, interceptor.Event), error) {
+	o := options{meters: otel.GetMeterProvider()}
+	for _, opt := range opts {
+		if opt != nil {
+			opt(&o)
+		}
+	}
+	errors, err := o.meters.Meter(scope).Int64Counter("statusmap.errors",
+		metric.WithUnit("{error}"), metric.WithDescription("Errors of calls, by code."))
+	if err != nil {
+		return nil, err
+	}
+	methods := &bounded{known: map[string]bool{}}
+	return func(ctx context.Context, ev interceptor.Event) {
+		errors.Add(ctx, 1, metric.WithAttributeSet(labels(ev, methods)))
+		annotate(ctx, ev)
+	}, nil
+}
+
+// labels returns the attributes of the counter.
+func labels(ev interceptor.Event, methods *bounded) attribute.Set {
+	domain, errorType := kind(ev.Error)
+	return attribute.NewSet(
+		semconv.RPCSystemNameGRPC,
+		semconv.RPCMethod(methods.name(ev.Method)),
+		semconv.RPCResponseStatusCode(grpcName(ev.Error)),
+		semconv.ErrorTypeKey.String(errorType),
+		DomainKey.String(domain),
+		RetryClassKey.String(ev.Error.Retry().Class.String()),
+		SideKey.String(ev.Side.String()),
+		RetryingKey.Bool(ev.Retrying),
+	)
+}
+
+// kind returns domain and error.type of an error: of a listed code its reason, of an
+// error without a code its gRPC code, else what stands for everything else.
+func kind(e *mapping.Error) (domain, errorType string) {
+	switch c := e.Code(); {
+	case c.IsZero():
+		return "grpc", grpcName(e)
+	case c.Listed():
+		return c.Domain(), c.Reason()
+	}
+	return other, other
+}
+
+func grpcName(e *mapping.Error) string { return code.Code(e.GRPCCode()).String() }
+
+// annotate tells the span of the context about the error.
+func annotate(ctx context.Context, ev interceptor.Event) {
+	span := trace.SpanFromContext(ctx)
+	if !span.IsRecording() {
+		return
+	}
+	attrs := attributes(ev)
+	if ev.Side == interceptor.ClientSide {
+		span.AddEvent("rpc.error", trace.WithAttributes(append(attrs, semconv.RPCMethod(trimmed(ev.Method)))...))
+		return
+	}
+	span.SetAttributes(attrs...)
+	switch {
+	case ev.Panic != nil:
+		span.AddEvent(semconv.ExceptionEventName, trace.WithAttributes(
+			semconv.ExceptionType("panic"), semconv.ExceptionStacktrace(string(ev.Stack))))
+	case ev.Cause != nil:
+		span.RecordError(ev.Cause)
+	}
+}
+
+// attributes returns what a span is told.
+func attributes(ev interceptor.Event) []attribute.KeyValue {
+	e := ev.Error
+	domain, errorType := kind(e)
+	attrs := []attribute.KeyValue{
+		semconv.RPCResponseStatusCode(grpcName(e)),
+		semconv.ErrorTypeKey.String(errorType),
+		DomainKey.String(domain),
+		RetryClassKey.String(e.Retry().Class.String()),
+		OriginKey.String(e.Origin().String()),
+	}
+	if c := e.Code(); !c.IsZero() {
+		attrs = append(attrs, DomainKey.String(c.Domain()), NumberKey.Int(int(c.Number())), ReasonKey.String(e.Reason()))
+	}
+	if delay := e.Retry().Delay; delay > 0 {
+		attrs = append(attrs, RetryDelayKey.Int64(delay.Milliseconds()))
+	}
+	if ev.RequestID != "" {
+		attrs = append(attrs, RequestIDKey.String(ev.RequestID))
+	}
+	if ev.Attempt > 0 {
+		attrs = append(attrs, AttemptKey.Int(ev.Attempt), RetryingKey.Bool(ev.Retrying))
+	}
+	for key, is := range map[attribute.Key]bool{InferredKey: e.Inferred(), TrimmedKey: e.Trimmed(), InBandKey: ev.InBand} {
+		if is {
+			attrs = append(attrs, key.Bool(true))
+		}
+	}
+	return attrs
+}
+
+// maxMethods bounds the methods that are told apart. A server that handles unknown
+// services sees as many as its clients invent.
+const maxMethods = 500
+
+// bounded is the set of names that are told apart.
+type bounded struct {
+	mu    sync.RWMutex
+	known map[string]bool
+}
+
+func (b *bounded) name(method string) string {
+	method = trimmed(method)
+	b.mu.RLock()
+	known := b.known[method]
+	b.mu.RUnlock()
+	if known {
+		return method
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.known[method] && len(b.known) >= maxMethods {
+		return other
+	}
+	b.known[method] = true
+	return method
+}
+
+// trimmed returns a full method as the semantic conventions write it.
+func trimmed(method string) string { return strings.TrimPrefix(method, "/") }

@@ -1,0 +1,207 @@
+package examples_test
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"strings"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
+
+	functionv1 "github.com/openyuanrong/statusmap/examples/internal/pb/function/v1"
+	"github.com/openyuanrong/statusmap/gen/rest"
+	"github.com/openyuanrong/statusmap/gen/sdk"
+	"github.com/openyuanrong/statusmap/interceptor"
+	"github.com/openyuanrong/statusmap/mapping"
+)
+
+// The Go code in README.md is taken from the regions below, which TestReadme compares.
+
+// A server that knows functions but has few instances of them.
+type server struct {
+	functionv1.UnimplementedFunctionServiceServer
+	instances map[string]int
+	forward   func(context.Context, *functionv1.InvokeRequest) (*functionv1.InvokeResponse, error)
+}
+
+// region: handler
+func (s *server) Invoke(ctx context.Context, req *functionv1.InvokeRequest) (*functionv1.InvokeResponse, error) {
+	if s.instances[req.GetName()] == 0 {
+		return nil, sdk.InstanceNotFound.Errorf("no instance of %q", req.GetName()).With("function", req.GetName())
+	}
+	return s.forward(ctx, req) // any error may be returned
+}
+
+// endregion
+
+// serve serves s until stop is called.
+func serve(s *server, opts ...interceptor.ServerOption) (addr string, stop func()) {
+	// region: server
+	srv := grpc.NewServer(interceptor.ServerOptions()...)
+	// endregion
+	if len(opts) > 0 {
+		srv = grpc.NewServer(interceptor.ServerOptions(opts...)...)
+	}
+	functionv1.RegisterFunctionServiceServer(srv, s)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		panic(err)
+	}
+	go func() { _ = srv.Serve(listener) }() // returns when stop is called
+	return listener.Addr().String(), srv.Stop
+}
+
+var creds = grpc.WithTransportCredentials(insecure.NewCredentials())
+
+func Example() {
+	addr, stop := serve(new(server))
+	defer stop()
+	ctx, req := context.Background(), &functionv1.InvokeRequest{Name: "hello"}
+
+	// region: client
+	conn, err := grpc.NewClient(addr, append(interceptor.DialOptions(), creds)...)
+	// endregion
+	if err != nil {
+		panic(err)
+	}
+	defer conn.Close()
+	client := functionv1.NewFunctionServiceClient(conn)
+
+	// region: client
+	_, err = client.Invoke(ctx, req)
+	if e, ok := mapping.FromError(err); ok && errors.Is(err, sdk.InstanceNotFound) {
+		fmt.Println(e, e.Metadata(), e.Retry())
+		fmt.Println(e.Code().Describe("zh"))
+	}
+	// endregion
+
+	// Output:
+	// INSTANCE_NOT_FOUND (1003): no instance of "hello" map[function:hello] HIGHER_LEVEL after 100ms
+	// 找不到实例。 检查用例是否被正常申请扩容。
+}
+
+// Reading with the client interceptors.
+func Example_typed() {
+	addr, stop := serve(new(server))
+	defer stop()
+	conn, err := grpc.NewClient(addr, append(interceptor.DialOptions(), creds)...)
+	if err != nil {
+		panic(err)
+	}
+	defer conn.Close()
+	_, err = functionv1.NewFunctionServiceClient(conn).Invoke(context.Background(), &functionv1.InvokeRequest{Name: "hello"})
+
+	// region: typed
+	fmt.Println(errors.Is(err, sdk.InstanceNotFound)) // true
+	fmt.Println(status.Code(err) == codes.NotFound)   // true, it is still a gRPC status
+
+	var e *mapping.Error
+	if errors.As(err, &e) {
+		switch e.Code() { // codes are comparable
+		case sdk.InstanceNotFound, sdk.InstanceExited:
+			fmt.Println("start an instance of", e.Metadata()["function"])
+		case sdk.InvokeRateLimited:
+			fmt.Println("wait for", e.Retry().Delay)
+		}
+	}
+	// endregion
+
+	// Output:
+	// true
+	// true
+	// start an instance of hello
+}
+
+// Reading without them.
+func Example_untyped() {
+	addr, stop := serve(new(server))
+	defer stop()
+	conn, err := grpc.NewClient(addr, creds)
+	if err != nil {
+		panic(err)
+	}
+	defer conn.Close()
+	_, err = functionv1.NewFunctionServiceClient(conn).Invoke(context.Background(), &functionv1.InvokeRequest{Name: "hello"})
+
+	// region: untyped
+	fmt.Println(errors.Is(err, sdk.InstanceNotFound)) // false: err is gRPC's own error
+
+	if e, ok := mapping.FromError(err); ok {
+		fmt.Println(errors.Is(e, sdk.InstanceNotFound)) // true
+	}
+	// endregion
+
+	// Output:
+	// false
+	// true
+}
+
+func Example_rules() {
+	s := &server{instances: map[string]int{"hello": 1}}
+	s.forward = func(context.Context, *functionv1.InvokeRequest) (*functionv1.InvokeResponse, error) {
+		return nil, fmt.Errorf("SELECT owner FROM functions: %w", sql.ErrNoRows)
+	}
+
+	// region: rules
+	opts := []interceptor.ServerOption{
+		interceptor.WithRules(
+			mapping.WhenIs(sql.ErrNoRows, rest.FunctionNotFound),
+			mapping.WhenAs[*fs.PathError](rest.SaveFileError),
+		),
+	}
+	// endregion
+
+	addr, stop := serve(s, opts...)
+	defer stop()
+	conn, err := grpc.NewClient(addr, append(interceptor.DialOptions(), creds)...)
+	if err != nil {
+		panic(err)
+	}
+	defer conn.Close()
+	_, err = functionv1.NewFunctionServiceClient(conn).Invoke(context.Background(), &functionv1.InvokeRequest{Name: "hello"})
+	fmt.Println(err)
+
+	// Output:
+	// FUNCTION_NOT_FOUND (4115): The function was never created or has been deleted.
+}
+
+// What nobody knows says nothing, except under which id the log has it.
+func Example_unknown() {
+	s := &server{instances: map[string]int{"hello": 1}}
+	s.forward = func(context.Context, *functionv1.InvokeRequest) (*functionv1.InvokeResponse, error) {
+		return nil, errors.New("dial 10.0.0.7: refused")
+	}
+	var buf bytes.Buffer
+	logger := slog.New(slog.NewTextHandler(&buf, nil))
+	// region: observer
+	log := interceptor.WithObserver(func(ctx context.Context, ev interceptor.Event) {
+		logger.ErrorContext(ctx, "call failed", "method", ev.Method, "request", ev.RequestID,
+			"error", ev.Error, "panic", ev.Panic)
+	})
+	// endregion
+	addr, stop := serve(s, log)
+	defer stop()
+	conn, err := grpc.NewClient(addr, append(interceptor.DialOptions(), creds)...)
+	if err != nil {
+		panic(err)
+	}
+	defer conn.Close()
+	_, err = functionv1.NewFunctionServiceClient(conn).Invoke(context.Background(), &functionv1.InvokeRequest{Name: "hello"})
+	e, _ := mapping.FromError(err)
+	fmt.Println("the client:", e.Code(), e.RequestID() != "")
+	fmt.Println("the log has the cause:", strings.Contains(buf.String(), `error.cause="dial 10.0.0.7: refused"`))
+	fmt.Println("and the same id:", strings.Contains(buf.String(), "request="+e.RequestID()))
+
+	// Output:
+	// the client: INNER_SYSTEM_ERROR (3003): An internal error occurred. true
+	// the log has the cause: true
+	// and the same id: true
+}
