@@ -57,7 +57,7 @@ func UnaryClient(opts ...ClientOption) grpc.UnaryClientInterceptor {
 		return func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoker grpc.UnaryInvoker, opts ...grpc.CallOption) error {
 			err := invoker(ctx, method, req, reply, cc, opts...)
 			if err != nil {
-				err, _ = c.translate(err)
+				_, err = c.translate(err)
 			}
 			return err
 		}
@@ -95,27 +95,27 @@ func StreamClient(opts ...ClientOption) grpc.StreamClientInterceptor {
 	}
 }
 
-// translate returns the typed form of an error that gRPC returned: err itself and
-// nil where it is none, or is typed already.
-func (c *client) translate(err error) (error, *mapping.Error) {
+// translate returns the typed form of an error that gRPC returned, as what it is and
+// as an error: nil and err itself where it is no error of gRPC, or typed already.
+func (c *client) translate(err error) (*mapping.Error, error) {
 	if _, direct := err.(interface{ GRPCStatus() *status.Status }); !direct {
 		var typed *mapping.Error
 		if errors.As(err, &typed) {
-			return err, nil
+			return nil, err
 		}
 	} else if _, typed := err.(*mapping.Error); typed {
-		return err, nil
+		return nil, err
 	}
 	e, ok := c.decoder.FromError(err)
 	if !ok {
-		return err, nil
+		return nil, err
 	}
 	return e, e
 }
 
 // report translates err and tells the observers.
 func (c *client) report(ctx context.Context, method string, start time.Time, err error) error {
-	typed, e := c.translate(err)
+	e, typed := c.translate(err)
 	if e != nil {
 		c.observe(ctx, method, start, e, err)
 	}
@@ -169,7 +169,7 @@ func (s *clientStream) translate(err error) error {
 	if err == nil || err == io.EOF {
 		return err
 	}
-	typed, e := s.client.translate(err)
+	e, typed := s.client.translate(err)
 	if e == nil {
 		return typed
 	}

@@ -3,9 +3,13 @@ package interceptor
 import (
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"google.golang.org/grpc/status"
+
+	"github.com/openyuanrong/statusmap/mapping"
+	"github.com/openyuanrong/statusmap/mapping/rpcerr"
 )
 
 // LogValue returns what a person wants to read of the event, as a group: the method,
@@ -28,7 +32,7 @@ func (ev Event) LogValue() slog.Value {
 	if ev.RequestID != "" && ev.Error.RequestID() == "" {
 		attrs = append(attrs, slog.String("request_id", ev.RequestID))
 	}
-	if cause := ev.causeText(); cause != "" {
+	if cause := ev.CauseText(); cause != "" {
 		attrs = append(attrs, slog.String("cause", cause))
 	}
 	if ev.InBand {
@@ -50,23 +54,52 @@ func (ev Event) LogValue() slog.Value {
 	return slog.GroupValue(attrs...)
 }
 
-// causeText returns the text of the cause where it tells more than the error does.
-// That of a status which a client got does not: the error was decoded from it.
-func (ev Event) causeText() (text string) {
+// CauseText returns what Cause tells beyond Error, "" for nothing. Unlike the texts of
+// errors it has in it what platform errors hide from their peers: the causes that they
+// wrap. It is for the log of this process, and safe for errors of any quality.
+//
+// On a client the status that the error was decoded from tells nothing more.
+func (ev Event) CauseText() string {
 	if ev.Cause == nil {
 		return ""
 	}
 	if _, isStatus := ev.Cause.(interface{ GRPCStatus() *status.Status }); isStatus && ev.Side == ClientSide {
 		return ""
 	}
-	defer func() {
-		if recover() != nil { // the Error method of a typed nil, for instance
-			text = fmt.Sprintf("%T, whose Error method panics", ev.Cause)
-		}
-	}()
-	text = ev.Cause.Error()
+	text := textOf(ev.Cause)
 	if text == ev.Error.Error() {
-		return ""
+		text = ""
+	}
+	for _, hidden := range hiddenCauses(ev.Cause) {
+		switch more := textOf(hidden); {
+		case text == "":
+			text = more
+		case !strings.Contains(text, more):
+			text += ": " + more
+		}
 	}
 	return text
+}
+
+// hiddenCauses returns the causes that platform errors in err have and do not print.
+func hiddenCauses(err error) []error {
+	var hidden []error
+	rpcerr.Walk(err, func(err error) bool {
+		e, ok := err.(*mapping.Error)
+		if ok && e.Unwrap() != nil && e.Origin() == mapping.OriginLocal {
+			hidden = append(hidden, e.Unwrap())
+		}
+		return true
+	})
+	return hidden
+}
+
+// textOf returns the text of an error, or what is known of one that has none.
+func textOf(err error) (text string) {
+	defer func() {
+		if recover() != nil { // a typed nil, for instance
+			text = fmt.Sprintf("%T, whose Error method panics", err)
+		}
+	}()
+	return err.Error()
 }

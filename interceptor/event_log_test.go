@@ -107,6 +107,11 @@ func TestEventLogsCause(t *testing.T) {
 	}{
 		{"none", interceptor.ServerSide, nil, ""},
 		{"a secret of the server", interceptor.ServerSide, errSecret, `call.cause="secret: password=hunter2"`},
+		{"a secret that a platform error wraps", interceptor.ServerSide, e.WithCause(errSecret), `call.cause="secret: password=hunter2"`},
+		{"one inside another", interceptor.ServerSide, fmt.Errorf("forward: %w", sdk.ParamInvalid.Wrap(fmt.Errorf("read: %w", sdk.Finalized.Wrap(errSecret)))),
+			`call.cause="forward: PARAM_INVALID (1001): A parameter did not pass validation.: ` +
+				`read: FINALIZED (9000): The instance exited after finalize.: secret: password=hunter2"`},
+		{"a typed nil that a platform error wraps", interceptor.ServerSide, e.WithCause(none), "whose Error method panics"},
 		{"a status of the handler", interceptor.ServerSide, status.Error(codes.Internal, "boom"), `call.cause="rpc error: code = Internal desc = boom"`},
 		{"the status that the client got", interceptor.ClientSide, status.Error(codes.Internal, "boom"), ""},
 		{"a wait that was cut short", interceptor.ClientSide, errors.Join(status.Error(codes.Internal, "boom"), errSecret), "hunter2"},

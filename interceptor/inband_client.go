@@ -30,7 +30,7 @@ func (c *client) unaryInBand(ctx context.Context, method string, req, reply any,
 // error, and else the error in the reply, if there is one.
 func (c *client) settle(method string, reply any, err error) (typed error, e *mapping.Error, cause error) {
 	if err != nil {
-		typed, e = c.translate(err)
+		e, typed = c.translate(err)
 		return typed, e, err
 	}
 	if c.inBand != nil {
