@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -40,6 +43,22 @@ func detailsOf(ctx context.Context, t *testing.T, c client, shape stubtest.Shape
 		t.Fatalf("%d values of grpc-status-details-bin, want 1", len(values))
 	}
 	return values[0]
+}
+
+// withoutRetryInfo returns the details of an encoded status, byte for byte, except
+// RetryInfo, which depends on the method of each server.
+func withoutRetryInfo(t *testing.T, encoded string) string {
+	t.Helper()
+	st := new(spb.Status)
+	if err := proto.Unmarshal([]byte(encoded), st); err != nil {
+		t.Fatal(err)
+	}
+	st.Details = slices.DeleteFunc(st.Details, func(a *anypb.Any) bool { return a.MessageIs((*errdetails.RetryInfo)(nil)) })
+	var b strings.Builder
+	for _, detail := range st.Details {
+		fmt.Fprintf(&b, "%s %x\n", detail.TypeUrl, detail.Value)
+	}
+	return b.String()
 }
 
 // unknownMessage returns a message of a type that no registry has.
@@ -119,8 +138,8 @@ func TestChain(t *testing.T) {
 				if c, ok := mapping.Lookup("sdk.yuanrong", test.number); ok && !errors.Is(err, c) {
 					t.Errorf("%s: errors.Is(err, %v) = false", shape.Name, c)
 				}
-				first := detailsOf(ctx, t, stubtest.Dial(t, originAddr), shape)
-				last := detailsOf(ctx, t, stubtest.Dial(t, addr), shape)
+				first := withoutRetryInfo(t, detailsOf(ctx, t, stubtest.Dial(t, originAddr), shape))
+				last := withoutRetryInfo(t, detailsOf(ctx, t, stubtest.Dial(t, addr), shape))
 				if first != last {
 					t.Errorf("%s: the details have changed from\n%q to\n%q", shape.Name, first, last)
 				}
@@ -181,5 +200,51 @@ func TestCallerWhoHangsUp(t *testing.T) {
 		if e := <-sent; e.GRPCCode() != codes.Canceled || !e.Code().IsZero() || !errors.Is(e, context.Canceled) {
 			t.Errorf("%s: the server sent %v, want CANCELLED without a platform code", shape.Name, e)
 		}
+	}
+}
+
+// TestPassedOn: a service in the middle passes on that the last one executed nothing.
+// What it did itself before, nobody knows, so nobody repeats the call to it, unless its
+// method is idempotent.
+func TestPassedOn(t *testing.T) {
+	leaf := stubtest.Start(t, stubtest.Each(func(context.Context) error {
+		return sdk.ResourceNotEnough.Errorf("full").RetryAfter(time.Millisecond)
+	}), interceptor.ServerOptions()...)
+	ctx := stubtest.Context(t)
+	unary := stubtest.Shapes()[0]
+	policy := `{"methodConfig":[{"name":[{}],"retryPolicy":{"maxAttempts":4,"initialBackoff":"0.001s","maxBackoff":"0.001s","backoffMultiplier":1,"retryableStatusCodes":["RESOURCE_EXHAUSTED"]}}]}`
+	for _, test := range []struct {
+		name string
+		mid  []interceptor.ServerOption
+		want int32
+	}{
+		{"not idempotent", nil, 1},
+		{"idempotent", []interceptor.ServerOption{interceptor.WithIdempotent("/grpc.testing.TestService/UnaryCall")}, 4},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var executed atomic.Int32
+			next := stubtest.Dial(t, leaf, interceptor.DialOptions()...)
+			mid := stubtest.Start(t, stubtest.Each(func(ctx context.Context) error {
+				executed.Add(1)
+				return unary.Call(ctx, next)
+			}), interceptor.ServerOptions(test.mid...)...)
+			for name, opts := range map[string][]grpc.DialOption{
+				"ours":  interceptor.DialOptions(interceptor.WithRetry(interceptor.RetryPolicy{InitialBackoff: time.Millisecond})),
+				"stock": {grpc.WithDefaultServiceConfig(policy)},
+			} {
+				executed.Store(0)
+				err := unary.Call(ctx, stubtest.Dial(t, mid, opts...))
+				e, _ := mapping.FromError(err)
+				if want := (mapping.Retry{Class: mapping.Safe, Delay: time.Millisecond}); e.Retry() != want {
+					t.Errorf("%s: got %v, want the hint of the last service, %v", name, e.Retry(), want)
+				}
+				if got := e.Repeatable(false); got != (test.want > 1) {
+					t.Errorf("%s: Repeatable(false) = %v", name, got)
+				}
+				if got := executed.Load(); got != test.want {
+					t.Errorf("%s: executed %d times, want %d", name, got, test.want)
+				}
+			}
+		})
 	}
 }

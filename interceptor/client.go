@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/openyuanrong/statusmap/mapping"
+	"github.com/openyuanrong/statusmap/mapping/rpcerr"
 )
 
 // client is the configuration of the client interceptors; it does not change once
@@ -91,26 +92,41 @@ func StreamClient(opts ...ClientOption) grpc.StreamClientInterceptor {
 		if err != nil {
 			return nil, c.report(ctx, method, start, err)
 		}
-		return &clientStream{ClientStream: inner, client: c, ctx: ctx, method: method, start: start, replays: desc.ClientStreams}, nil
+		return &clientStream{ClientStream: inner, client: c, ctx: ctx, method: method, start: start, replays: replays(desc, cc, method)}, nil
 	}
 }
 
 // translate returns the typed form of an error that gRPC returned, as what it is and
-// as an error: nil and err itself where it is no error of gRPC, or typed already.
+// as an error. One that an inner interceptor has typed stays as it is, with what was
+// wrapped around it; what is no error of gRPC gives nil and err itself.
 func (c *client) translate(err error) (*mapping.Error, error) {
-	if _, direct := err.(interface{ GRPCStatus() *status.Status }); !direct {
-		var typed *mapping.Error
-		if errors.As(err, &typed) {
-			return nil, err
-		}
-	} else if _, typed := err.(*mapping.Error); typed {
-		return nil, err
+	if typed := typedIn(err); typed != nil {
+		return typed, err
 	}
 	e, ok := c.decoder.FromError(err)
 	if !ok {
 		return nil, err
 	}
 	return e, e
+}
+
+// replays reports whether gRPC's own retries may replay messages of the client.
+func replays(desc *grpc.StreamDesc, cc *grpc.ClientConn, method string) bool {
+	return desc.ClientStreams && (cc == nil || cc.GetMethodConfig(method).RetryPolicy != nil)
+}
+
+// typedIn returns the *mapping.Error in err, nil if there is none.
+func typedIn(err error) *mapping.Error {
+	if _, plain := err.(interface{ GRPCStatus() *status.Status }); plain {
+		e, _ := err.(*mapping.Error)
+		return e
+	}
+	var typed *mapping.Error
+	rpcerr.Walk(err, func(err error) bool {
+		typed, _ = err.(*mapping.Error)
+		return typed == nil
+	})
+	return typed
 }
 
 // report translates err and tells the observers.
@@ -140,8 +156,9 @@ type clientStream struct {
 	// replays tells that gRPC's own retries may replay messages of the client.
 	replays bool
 
-	mu   sync.Mutex // sending and receiving may fail at once
-	last *mapping.Error
+	mu       sync.Mutex // sending and receiving may fail at once
+	last     *mapping.Error
+	returned error // what was returned for last
 }
 
 func (s *clientStream) SendMsg(m any) error { return s.translate(s.ClientStream.SendMsg(m)) }
@@ -176,14 +193,14 @@ func (s *clientStream) translate(err error) error {
 	s.mu.Lock()
 	again := s.last != nil && equalStatus(s.last.GRPCStatus(), e.GRPCStatus())
 	if !again {
-		s.last = e
+		s.last, s.returned = e, typed
 	}
-	e = s.last
+	typed = s.returned
 	s.mu.Unlock()
 	if !again {
 		s.client.observe(s.ctx, s.method, s.start, e, err)
 	}
-	return e
+	return typed
 }
 
 func equalStatus(a, b *status.Status) bool {

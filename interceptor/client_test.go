@@ -347,8 +347,8 @@ func TestClientChains(t *testing.T) {
 		{"another outside", [][]grpc.DialOption{other(keep), ours()}, true, true, 1},
 		{"another inside that wraps", [][]grpc.DialOption{ours(), other(wrap)}, false, true, 1},
 		{"another outside that wraps", [][]grpc.DialOption{other(wrap), ours()}, true, false, 1},
-		{"ours twice", [][]grpc.DialOption{ours(), ours()}, false, true, 1},
-		{"ours twice around one that wraps", [][]grpc.DialOption{ours(), other(wrap), ours()}, true, false, 1},
+		{"ours twice", [][]grpc.DialOption{ours(), ours()}, false, true, 2},
+		{"ours twice around one that wraps", [][]grpc.DialOption{ours(), other(wrap), ours()}, true, false, 2},
 	} {
 		var opts []grpc.DialOption
 		for _, o := range test.chain {

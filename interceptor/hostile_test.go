@@ -60,7 +60,7 @@ const (
 	// fail again.
 	never3003 = "sdk.yuanrong/3003 Internal NEVER"
 	noError   = "no error"
-	unknown   = "~sdk.yuanrong/3003 Unknown IDEMPOTENT after 1s"
+	unknown   = "~sdk.yuanrong/3003 Unknown NEVER"
 )
 
 func summary(e *mapping.Error) string {
@@ -330,8 +330,8 @@ func hostileCases() []hostile {
 		{name: "a type URL with invalid UTF-8", sent: unmarshalable("m", anyOf(ourInfo), badURL), want: hint70, text: "m"},
 		hostile{name: "code OK with our detail", sent: sends(ourInfo, googleInfo), want: noError}.code(0),
 		hostile{name: "code 17 with our detail", sent: sends(ourInfo), want: "sdk.yuanrong/1003 Code(17) SAFE after 70ms", relayed: "sdk.yuanrong/1003 Unknown SAFE after 70ms"}.code(17),
-		hostile{name: "code 17", sent: sends(), want: "- Code(17) NEVER", relayed: is3003}.code(17),
-		hostile{name: "the greatest code", sent: sends(), want: "- Code(2147483647) NEVER", relayed: is3003}.code(math.MaxInt32),
+		hostile{name: "code 17", sent: sends(), want: "- Code(17) NEVER", relayed: never3003}.code(17),
+		hostile{name: "the greatest code", sent: sends(), want: "- Code(2147483647) NEVER", relayed: never3003}.code(math.MaxInt32),
 		hostile{name: "code -1 with our detail", sent: sends(ourInfo), want: "sdk.yuanrong/1003 Code(4294967295) SAFE after 70ms", relayed: "sdk.yuanrong/1003 Unknown SAFE after 70ms"}.code(-1),
 	}
 }

@@ -87,13 +87,11 @@ func plainOutcome(c codes.Code, message string, details ...string) outcome {
 	o := outcome{GRPC: c, Message: message, Retry: mapping.Retry{Class: mapping.Never}, Details: details}
 	switch c {
 	case codes.Unavailable:
-		o.Code = sdk.InnerCommunication
+		o.Code, o.Retry = sdk.InnerCommunication, sdk.InnerCommunication.Retry()
 	case codes.Internal, codes.Unknown, codes.DataLoss:
 		o.Code = sdk.InnerSystemError
 	}
-	if o.Inferred = !o.Code.IsZero(); o.Inferred {
-		o.Retry = o.Code.Retry()
-	}
+	o.Inferred = !o.Code.IsZero()
 	return o
 }
 
@@ -170,7 +168,7 @@ func matrix() []matrixRow {
 		return matrixRow{"received " + name + " without a code", sentByPeer(status.New(c, errSecret.Error())), bareOutcome(into).with(func(o *outcome) {
 			o.Metadata = map[string]string{"grpc_code": name}
 			o.HasID = into == sdk.InnerSystemError
-			if c == codes.NotFound || c == codes.PermissionDenied { // would fail again
+			if c != codes.Unavailable { // nothing else says by itself that another try may help
 				o.Retry = mapping.Retry{Class: mapping.Never}
 			}
 		}), nil}
@@ -212,7 +210,8 @@ func matrix() []matrixRow {
 			Code: sdk.InstanceNotFound, GRPC: codes.NotFound, Message: "gone",
 			Metadata: map[string]string{"instance": "a1"},
 			Retry:    mapping.Retry{Class: mapping.HigherLevel, Delay: time.Second},
-			Details:  []string{googleDetail, retryDetail},
+			// RetryInfo would make others repeat the call, so the delay goes on in our detail.
+			Details: []string{ourDetail, googleDetail},
 		}, nil},
 		relayed(codes.NotFound, sdk.InnerSystemError, "NOT_FOUND"),
 		relayed(codes.Internal, sdk.InnerSystemError, "INTERNAL"),

@@ -84,7 +84,8 @@ func WithCatalogs(catalogs ...*mapping.Catalog) ClientOption {
 // WithRequestID sets where the server gets the id by which a request is found in
 // its logs; "" means that the request has none. The default looks into the incoming
 // metadata, first for x-request-id, then for the trace id of traceparent (W3C Trace
-// Context). Errors that hide their cause get a random id if there is none. A nil
+// Context). Error 3003 and the mapper's fallback, where they hide a cause, get a random id
+// if there is none. A nil
 // function is ignored.
 func WithRequestID(f func(ctx context.Context) string) ServerOption {
 	return serverOption(func(s *server) {
@@ -110,8 +111,9 @@ func WithRecovery() ServerOption {
 	return serverOption(func(s *server) { s.recovers = true })
 }
 
-// WithObserver calls f once for each error that a call ends with: on the server
-// after it was mapped, on the client after it was decoded. With [WithRetry] it is
+// WithObserver calls f once for each gRPC error that a call ends with: on the server
+// after it was mapped, on the client after it was decoded. Of a client stream that
+// nobody receives from to its end, nothing is seen. With [WithRetry] it is
 // also called for each attempt that is about to be repeated, with Event.Retrying set.
 // Calls that succeed are not observed. Observers run on the goroutine of the call, so
 // they must be quick, and may run concurrently; several are called in order. Nil is

@@ -57,7 +57,9 @@ func pushback(ctx context.Context, e *mapping.Error, idempotent bool) string {
 		return ""
 	}
 	retry := e.Retry()
-	repeatable := retry.Class == mapping.Safe || retry.Class == mapping.Idempotent && idempotent
+	// What a service in the middle did before it called the one that raised the error,
+	// nobody knows.
+	repeatable := e.Repeatable(idempotent) && (idempotent || e.Origin() == mapping.OriginLocal)
 	if repeatable && fits(ctx, retry.Delay) {
 		return strconv.FormatInt(retry.Delay.Milliseconds(), 10)
 	}

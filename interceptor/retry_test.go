@@ -599,15 +599,16 @@ func TestHostileHints(t *testing.T) {
 		executions int
 		least      time.Duration
 	}{
-		{name: "absurd", details: []proto.Message{info(safe, 1<<32-1)}, executions: 1},
-		{name: "longer than the bound", details: []proto.Message{info(safe, 31_000)}, executions: 1},
+		{name: "absurd", details: []proto.Message{info(safe, 1<<32-1), retryInfo(nil)}, executions: 1},
+		{name: "longer than the bound", details: []proto.Message{info(safe, 31_000), retryInfo(nil)}, executions: 1},
 		{name: "class of a later version", details: []proto.Message{info(17, 1)}, executions: 1},
 		{name: "NEVER with a delay", details: []proto.Message{info(never, 1), retryInfo(durationpb.New(time.Millisecond))}, executions: 1},
 		{name: "RetryInfo alone", details: []proto.Message{retryInfo(durationpb.New(time.Millisecond))}, executions: 1},
 		{name: "malformed detail", raw: &anypb.Any{TypeUrl: "type.googleapis.com/yuanrong.errors.v1.ErrorInfo", Value: []byte("\x1a\xff\xff")}, executions: 1},
 		{name: "malformed hint", raw: &anypb.Any{TypeUrl: "type.googleapis.com/yuanrong.errors.v1.ErrorInfo",
 			Value: append([]byte("\x0a\x0c"+sdk.Domain+"\x10\xed\x07\x1a\x04\x08\x01\x10"), 0xff)}, executions: 1},
-		{name: "no delay", details: []proto.Message{info(safe, 0)}, executions: 4},
+		{name: "no delay", details: []proto.Message{info(safe, 0), retryInfo(nil)}, executions: 4},
+		{name: "SAFE without RetryInfo, as a service in the middle passes it on", details: []proto.Message{info(safe, 0)}, executions: 1},
 		{name: "negative, by google's details", details: []proto.Message{google, retryInfo(durationpb.New(-time.Hour))}, executions: 4},
 		{name: "absurd, by google's details", details: []proto.Message{google, retryInfo(&durationpb.Duration{Seconds: 1 << 62})}, executions: 1},
 		{name: "no delay, by google's details", details: []proto.Message{google, retryInfo(nil)}, executions: 4},

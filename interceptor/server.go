@@ -31,6 +31,8 @@ type server struct {
 
 	inBand        *mapping.InBand // nil: callers get nothing but statuses
 	inBandStreams map[string]bool
+
+	matchLanguage func(acceptLanguage string) string // nil: nothing is localised
 }
 
 func newServer(opts []ServerOption) *server {
@@ -110,12 +112,24 @@ func (s *server) seal(ctx context.Context, method string, err error) *mapping.Er
 	if w.RequestID == "" && s.hidesCause(e) {
 		w.RequestID = newRequestID()
 	}
-	w.Idempotent = e.Retry().Class == rpcerr.Idempotent && s.methods.idempotent(method)
+	w.Idempotent = dependsOnMethod(e) && s.methods.idempotent(method)
+	w.Details = s.localized(ctx, e)
 	e = e.Seal(w)
 	if !s.silent && !s.answersInBand(ctx) {
 		setPushback(ctx, e, w.Idempotent)
 	}
 	return e
+}
+
+// dependsOnMethod reports whether the method decides if the call may be repeated.
+func dependsOnMethod(e *mapping.Error) bool {
+	switch e.Retry().Class {
+	case mapping.Idempotent:
+		return true
+	case mapping.Safe:
+		return e.Origin() != mapping.OriginLocal
+	}
+	return false
 }
 
 // hidesCause reports whether the client learns less than the handler said, so that

@@ -11,10 +11,17 @@ import (
 	"github.com/openyuanrong/statusmap/mapping/rpcerr"
 )
 
+// platform holds the platform's catalogues. Nothing changes it.
+var platform = [...]*Catalog{sdk.Catalog(), rest.Catalog()}
+
 // Catalogs yields the catalogues of the platform: sdk, then rest.
 func Catalogs() iter.Seq[*Catalog] {
 	return func(yield func(*Catalog) bool) {
-		_ = yield(sdk.Catalog()) && yield(rest.Catalog())
+		for _, c := range platform {
+			if !yield(c) {
+				return
+			}
+		}
 	}
 }
 
@@ -49,16 +56,14 @@ func NewDecoder(catalogs ...*Catalog) *Decoder {
 // [Error], by a decoder that knows the platform's catalogues. It needs no
 // interceptor. See [rpcerr.Decoder.FromError] for the outcomes.
 func FromError(err error) (*Error, bool) {
-	catalogs := [...]*Catalog{sdk.Catalog(), rest.Catalog()}
-	d := Decoder{Catalogs: catalogs[:], Infer: infer}
+	d := Decoder{Catalogs: platform[:], Infer: infer}
 	return d.FromError(err)
 }
 
 // FromStatus returns the error that a status carries, by a decoder that knows the
 // platform's catalogues. See [rpcerr.Decoder.FromStatus] for the outcomes.
 func FromStatus(st *status.Status) (*Error, bool) {
-	catalogs := [...]*Catalog{sdk.Catalog(), rest.Catalog()}
-	d := Decoder{Catalogs: catalogs[:], Infer: infer}
+	d := Decoder{Catalogs: platform[:], Infer: infer}
 	return d.FromStatus(st)
 }
 

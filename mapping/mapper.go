@@ -88,7 +88,7 @@ func (m *Mapper) match(ctx context.Context, err error) *Error {
 		if rule == nil {
 			continue
 		}
-		if c, ok := rule(err); ok && !c.IsZero() {
+		if c, ok := claim(rule, err); ok && !c.IsZero() {
 			return c.AsError()
 		}
 	}
@@ -96,13 +96,25 @@ func (m *Mapper) match(ctx context.Context, err error) *Error {
 	case *Error:
 		return m.relay(ctx, x)
 	case interface{ GRPCStatus() *status.Status }:
-		if e, ok := new(Decoder).FromStatus(x.GRPCStatus()); ok {
+		// Without inference: what a handler says plainly stays plain.
+		if e, ok := (&Decoder{Catalogs: platform[:]}).FromStatus(x.GRPCStatus()); ok {
 			// The handler's own words: another mapper around this one must not take
 			// them for those of another service.
 			return e.WithOrigin(OriginLocal)
 		}
 	}
-	return fromContext(err)
+	return fromContext(ctx, err)
+}
+
+// claim asks a rule. One that panics, or whose error does, claims nothing, and the
+// search goes on: a mistake in a rule must not cost the codes that lie deeper.
+func claim(rule Rule, err error) (c Code, ok bool) {
+	defer func() {
+		if recover() != nil {
+			c, ok = Code{}, false
+		}
+	}()
+	return rule(err)
 }
 
 // relay decides about a received error.
@@ -110,7 +122,7 @@ func (m *Mapper) relay(ctx context.Context, e *Error) *Error {
 	if ctx != nil && ctx.Err() != nil && !hasOwnCode(e) {
 		switch e.GRPCCode() {
 		case codes.Canceled, codes.DeadlineExceeded:
-			return fromContext(ctx.Err())
+			return fromContext(ctx, ctx.Err())
 		}
 	}
 	if m.Relay == nil {
@@ -137,13 +149,13 @@ func (m *Mapper) fallback() Code {
 //     not written for our clients;
 //   - one without becomes 3002 if the other service could not be reached or did
 //     not answer in time, else 3003, with the original gRPC code in metadata under
-//     "grpc_code", and class [Never] where the same request would fail again. Its
-//     text is not passed on. A NOT_FOUND that a dependency means for us would mislead
-//     our own client, which asked for something else.
+//     "grpc_code". Its text is not passed on. A NOT_FOUND that a dependency means for
+//     us would mislead our own client, which asked for something else.
 //
-// The retry hint of the other service passes too. A handler that has left its mark
-// before it called that service says so by [rpcerr.Error.MaybeExecuted], so that
-// nobody takes its own call for one that was never executed.
+// The retry hint passes too, and so does metadata that was added on this side. Class
+// [Safe] of another service says nothing about what was done here before it was
+// called; so RetryInfo goes along only if our method is idempotent, and without it
+// nobody repeats the call by itself (see [rpcerr.Error.Repeatable]).
 func Relay(e *Error) *Error {
 	if e.Parsed() {
 		return e.Code().Wrap(e)
@@ -157,41 +169,33 @@ func Relay(e *Error) *Error {
 		c = sdk.InnerCommunication
 	}
 	relayed := c.Wrap(e).With("grpc_code", code.Code(e.GRPCCode()).String())
-	if isPermanent(e.GRPCCode()) {
+	for key, value := range e.Metadata() {
+		relayed = relayed.With(key, value)
+	}
+	if e.Retry().Class != Idempotent {
 		return relayed.DoNotRetry()
 	}
-	return relayed
-}
-
-// isPermanent reports whether the same request to the same service would fail again.
-func isPermanent(c codes.Code) bool {
-	switch c {
-	case codes.InvalidArgument, codes.NotFound, codes.AlreadyExists, codes.PermissionDenied,
-		codes.FailedPrecondition, codes.OutOfRange, codes.Unimplemented, codes.Unauthenticated:
-		return true
-	}
-	return false
+	return relayed.RetryAfter(e.Retry().Delay)
 }
 
 // hasOwnCode reports whether the peer itself said a platform code.
 func hasOwnCode(e *Error) bool { return !e.Code().IsZero() && !e.Inferred() }
 
-// fromContext returns the error of a context, nil if err is none.
-func fromContext(err error) *Error {
+// fromContext returns the error of a context, nil if err is none. An error that only
+// says to be one, as the timeouts of package net do, counts when the call's own
+// context has ended.
+func fromContext(ctx context.Context, err error) *Error {
+	ended := ctx != nil && ctx.Err() != nil
 	switch {
-	case is(err, context.Canceled):
+	case err == context.Canceled || ended && saysToBe(err, context.Canceled):
 		return rpcerr.Plain(codes.Canceled, context.Canceled.Error())
-	case is(err, context.DeadlineExceeded):
+	case err == context.DeadlineExceeded || ended && saysToBe(err, context.DeadlineExceeded):
 		return rpcerr.Plain(codes.DeadlineExceeded, context.DeadlineExceeded.Error())
 	}
 	return nil
 }
 
-// is is errors.Is for a single error.
-func is(err, target error) bool {
-	if err == target {
-		return true
-	}
+func saysToBe(err, target error) bool {
 	x, ok := err.(interface{ Is(error) bool })
 	return ok && x.Is(target)
 }

@@ -39,7 +39,8 @@ func (n Next) String() string {
 //
 //   - a call that never left ([OriginUnsent]): Repeat, whatever the class, unless it
 //     was cancelled;
-//   - class [Safe]: Repeat;
+//   - class [Safe]: Repeat, unless a service in the middle passed the error on and the
+//     call is not idempotent ([rpcerr.Error.Repeatable]);
 //   - class [Idempotent]: Repeat if the call is idempotent, else GiveUp;
 //   - class [HigherLevel]: StartOver. The call may have had effects before it ended:
 //     whether what starts over may have them again is for the caller to know;
@@ -57,14 +58,10 @@ func Advise(err error, idempotent bool) (Next, time.Duration) {
 	if e.Origin() == OriginUnsent {
 		return adviseUnsent(e.GRPCCode(), hint.Delay)
 	}
-	switch hint.Class {
-	case rpcerr.Safe:
+	switch {
+	case e.Repeatable(idempotent):
 		return Repeat, hint.Delay
-	case rpcerr.Idempotent:
-		if idempotent {
-			return Repeat, hint.Delay
-		}
-	case rpcerr.HigherLevel:
+	case hint.Class == rpcerr.HigherLevel:
 		return StartOver, hint.Delay
 	}
 	return GiveUp, 0

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"math"
 	"runtime"
 	"slices"
 	"time"
@@ -62,7 +61,7 @@ func opsOf(c *contender) ops {
 
 // A timing is the cost of one operation.
 type timing struct {
-	ns     float64 // the least of all samples: what disturbs only adds
+	ns     float64 // the median of all samples
 	ratio  float64 // to the yardstick, the median of the rounds
 	allocs float64
 }
@@ -76,13 +75,13 @@ func measure(ops []op, yardstick, rounds int, sample time.Duration) []timing {
 	for i, run := range ops {
 		counts[i] = calibrate(run, sample)
 		results[i].allocs = allocs(run)
-		results[i].ns = math.Inf(1)
 	}
+	ns := make([][]float64, len(ops))
 	take := func(i int) float64 {
-		start := time.Now()
+		start := clock()
 		ops[i](counts[i])
-		took := float64(time.Since(start).Nanoseconds()) / float64(counts[i])
-		results[i].ns = min(results[i].ns, took)
+		took := float64(clock()-start) / float64(counts[i])
+		ns[i] = append(ns[i], took)
 		return took
 	}
 	ratios := make([][]float64, len(ops))
@@ -96,7 +95,7 @@ func measure(ops []op, yardstick, rounds int, sample time.Duration) []timing {
 		}
 	}
 	for i := range ops {
-		results[i].ratio = median(ratios[i])
+		results[i].ns, results[i].ratio = median(ns[i]), median(ratios[i])
 	}
 	return results
 }

@@ -40,7 +40,7 @@ type Row struct {
 }
 
 // A Catalog is a set of codes of one domain. It is immutable and safe for
-// concurrent use. Generated packages make one; the zero value is empty.
+// concurrent use. Generated packages make one; the zero value and nil are empty.
 type Catalog struct {
 	domain string
 	rows   []*Row
@@ -56,15 +56,25 @@ func CatalogOf(domain string, rows []*Row, index []uint16, pages [][256]uint16) 
 }
 
 // Domain returns the domain that all codes of the catalogue share.
-func (c *Catalog) Domain() string { return c.domain }
+func (c *Catalog) Domain() string {
+	if c == nil {
+		return ""
+	}
+	return c.domain
+}
 
 // Len returns the number of codes.
-func (c *Catalog) Len() int { return len(c.rows) }
+func (c *Catalog) Len() int {
+	if c == nil {
+		return 0
+	}
+	return len(c.rows)
+}
 
 // Lookup returns the code of that number, and whether there is one.
 func (c *Catalog) Lookup(number int32) (Code, bool) {
 	page := uint32(number) >> 8
-	if page >= uint32(len(c.index)) {
+	if c == nil || page >= uint32(len(c.index)) {
 		return Code{}, false
 	}
 	row := c.pages[c.index[page]][uint8(number)]
@@ -76,7 +86,7 @@ func (c *Catalog) Lookup(number int32) (Code, bool) {
 
 // LookupReason returns the code of that reason, and whether there is one.
 func (c *Catalog) LookupReason(reason string) (Code, bool) {
-	for i := range c.rows {
+	for i := range c.Len() {
 		if c.rows[i].Reason == reason {
 			return Code{c.rows[i]}, true
 		}
@@ -87,7 +97,7 @@ func (c *Catalog) LookupReason(reason string) (Code, bool) {
 // All returns the codes in the order of their numbers.
 func (c *Catalog) All() iter.Seq[Code] {
 	return func(yield func(Code) bool) {
-		for i := range c.rows {
+		for i := range c.Len() {
 			if !yield(Code{c.rows[i]}) {
 				return
 			}

@@ -64,7 +64,7 @@ func (c Code) Reason() string {
 // GRPCCode returns the gRPC code that the error travels with, Unknown if c is not
 // listed.
 func (c Code) GRPCCode() codes.Code {
-	if !c.Listed() {
+	if !c.Listed() || c.row.GRPC == codes.OK {
 		return codes.Unknown
 	}
 	return c.row.GRPC
@@ -197,8 +197,13 @@ func (c Code) newError() *Error {
 // at run time such an error has the catalogue's text, and what was formatted as its
 // cause. A cause that stays in the process goes through [Code.Wrap] or [Code.Wrapf].
 func (c Code) Errorf(format string, args ...any) *Error {
-	if strings.Contains(format, "%w") {
-		return c.Wrap(fmt.Errorf(strings.Clone(format), args...)) // a copy: vet is to see a Sprintf
+	if len(args) > 0 && strings.Contains(format, "w") {
+		// A copy of the format, because vet is to take this for a Sprintf.
+		err := fmt.Errorf(strings.Clone(format), args...)
+		switch err.(type) {
+		case interface{ Unwrap() error }, interface{ Unwrap() []error }:
+			return c.Wrap(err)
+		}
 	}
 	message := format
 	if len(args) > 0 || strings.Contains(format, "%") { // Sprintf copies what it need not format

@@ -56,20 +56,15 @@ func (d *Decoder) FromError(err error) (*Error, bool) {
 
 // resolve returns e with the code of a catalogue that its first decoder did not know.
 func (d *Decoder) resolve(e *Error) *Error {
-	if e == nil || e.code.IsZero() || e.code.Listed() {
+	if e == nil || e.received == nil || e.code.IsZero() || e.code.Listed() {
 		return e
 	}
-	for _, catalog := range d.Catalogs {
-		if catalog.domain != e.code.Domain() {
-			continue
-		}
-		if c, ok := catalog.Lookup(e.code.Number()); ok {
-			known := e.relabel()
-			known.code = c
-			return known
-		}
+	if !d.code([]byte(e.code.Domain()), e.code.Number()).Listed() {
+		return e
 	}
-	return e
+	known, _ := d.FromStatus(e.status.Load())
+	known.origin, known.cause, known.attempts = e.origin, e.cause, e.attempts
+	return known
 }
 
 // FromStatus returns the error that a status carries:
@@ -107,9 +102,14 @@ func (d *Decoder) FromStatus(st *status.Status) (*Error, bool) {
 	}
 	if e.code.IsZero() && d.Infer != nil {
 		if c := d.Infer(e.grpc); !c.IsZero() {
-			e.code, e.retry, e.inferred = c, c.Retry(), true
-			if delay, ok := retryInfoOf(received); ok {
-				e.retry = Retry{e.retry.Class, delay}.normal()
+			e.code, e.inferred = c, true
+			// Of the gRPC codes by themselves only UNAVAILABLE says that another try may
+			// help (AIP-194).
+			if e.grpc == codes.Unavailable {
+				e.retry = c.Retry()
+				if delay, ok := retryInfoOf(received); ok {
+					e.retry = Retry{e.retry.Class, delay}.normal()
+				}
 			}
 		}
 	}
@@ -140,6 +140,7 @@ func (d *Decoder) readDetails(e *Error, st *spb.Status) {
 		e.code = d.code(info.domain, info.number)
 		e.requestID = validRequestID(string(info.requestID))
 		e.trimmed = info.trimmed
+		e.passedOn = hinted && hint.Class == Safe && retryInfo == nil
 		// A google.rpc.ErrorInfo of another domain speaks of another error.
 		if string(domain) == string(info.domain) {
 			e.info = google
@@ -210,7 +211,7 @@ func (d *Decoder) code(domain []byte, number int32) Code {
 // catalog returns the catalogue of that domain, or nil.
 func (d *Decoder) catalog(domain []byte) *Catalog {
 	for _, c := range d.Catalogs {
-		if c.domain == string(domain) {
+		if c != nil && c.domain == string(domain) {
 			return c
 		}
 	}

@@ -72,10 +72,10 @@ func (e *Error) Seal(w Wire) *Error {
 	if id == "" && w.RequestID != "" {
 		id = validRequestID(w.RequestID)
 	}
-	addsRetryInfo := w.Idempotent && e.retry.Class == Idempotent
-	if id == e.requestID && w.budget() == DefaultBudget {
+	retryInfo := e.maySend(w.Idempotent)
+	if id == e.requestID && w.budget() == DefaultBudget && !e.sealed {
 		switch {
-		case !addsRetryInfo:
+		case retryInfo == e.maySend(false):
 			e.GRPCStatus() // just that
 			return e
 		case e.isBare():
@@ -83,8 +83,15 @@ func (e *Error) Seal(w Wire) *Error {
 		}
 	}
 	sealed := e.derive()
-	sealed.requestID = id
+	sealed.requestID, sealed.sealed = id, true
 	return sealed.encoded(w)
+}
+
+// maySend reports whether RetryInfo goes with e: only where repeating this very call
+// is safe. An error that another service sent knows what that service did, and nothing
+// of what has been done on the way to it.
+func (e *Error) maySend(idempotent bool) bool {
+	return !e.code.IsZero() && e.Repeatable(idempotent) && (idempotent || e.origin == OriginLocal)
 }
 
 // encoded encodes e, which nobody else knows yet, and returns it.
@@ -133,10 +140,48 @@ func (e *Error) withMissing(details []proto.Message) *Error {
 // sealReceived passes a received status on as it is, or, where it is too large or
 // damaged, what of it can be sent.
 func (e *Error) sealReceived(w Wire) *Error {
-	if isValid(e.received) && Size(e.received) <= w.budget() {
+	if !isValid(e.received) || Size(e.received) > w.budget() {
+		d := e.derive()
+		if e.inferred || e.parsed { // a guess is not passed on as if the peer had said so
+			d.code, d.metadata = Code{}, nil
+			d.details, _ = foreignDetails(e.received, d.code)
+		}
+		return d.encoded(w)
+	}
+	if e.origin == OriginLocal || e.code.IsZero() || e.inferred || e.parsed {
 		return e
 	}
-	return e.derive().encoded(w)
+	// Whether RetryInfo goes with it depends on the method, which is another here.
+	switch sends := e.maySend(w.Idempotent); {
+	case sends == hasDetail(e.received, retryInfoType):
+		return e
+	case hasDetail(e.received, errorInfoType):
+		return e.withRetryInfo(sends)
+	}
+	return e.derive().encoded(w) // the hint was nowhere else
+}
+
+func hasDetail(st *spb.Status, name string) bool {
+	return slices.ContainsFunc(st.GetDetails(), func(a *anypb.Any) bool { return typeName(a.GetTypeUrl()) == name })
+}
+
+// withRetryInfo returns e with or without google.rpc.RetryInfo in the status it came
+// in. The other details stay, byte for byte.
+func (e *Error) withRetryInfo(with bool) *Error {
+	st := proto.Clone(e.received).(*spb.Status)
+	st.Details = slices.DeleteFunc(st.Details, func(a *anypb.Any) bool { return typeName(a.GetTypeUrl()) == retryInfoType })
+	if with {
+		detail := &anypb.Any{TypeUrl: retryInfoURL, Value: appendRetryInfo(nil, e.retry.Delay)}
+		i := 0
+		for i < len(st.Details) && isOurs(st.Details[i].GetTypeUrl()) {
+			i++
+		}
+		st.Details = slices.Insert(st.Details, i, detail)
+	}
+	d := e.relabel()
+	d.received = st
+	d.status.Store(status.FromProto(st))
+	return d
 }
 
 // isValid reports whether gRPC will send the status whole.
@@ -193,7 +238,7 @@ func (e *Error) encode(w Wire) (*status.Status, bool) {
 		reason:    e.Reason(),
 		metadata:  e.metadata,
 		retry:     e.retry,
-		retryInfo: e.retry.repeatable(w.Idempotent),
+		retryInfo: e.maySend(w.Idempotent),
 		requestID: e.requestID,
 		trimmed:   e.trimmed,
 		foreign:   e.details,
@@ -423,12 +468,16 @@ func dropOrder(details []*anypb.Any) []int {
 			}
 		}
 	}
+	var last []int // what others wrote in the place of ours
 	for i := len(details) - 1; i >= 0; i-- {
-		if !slices.Contains(firstToGo[:], typeName(details[i].GetTypeUrl())) {
+		switch url := details[i].GetTypeUrl(); {
+		case isOurs(url):
+			last = append(last, i)
+		case !slices.Contains(firstToGo[:], typeName(url)):
 			rest = append(rest, i)
 		}
 	}
-	return append(order, rest...)
+	return append(append(order, rest...), last...)
 }
 
 // emptyValues empties as many metadata values as it takes to fit, the longest first

@@ -73,6 +73,8 @@ type Error struct {
 	inferred bool
 	parsed   bool
 	trimmed  bool
+	passedOn bool // came as Safe without RetryInfo
+	sealed   bool // status was made for one call
 	attempts int
 
 	// received is the status that a decoded error came in, nil for others; info is
@@ -88,7 +90,8 @@ type Error struct {
 }
 
 // Plain returns an error without a platform code: a gRPC code and a message for
-// the peer. A grpcCode that is not one of gRPC's 16 error codes becomes Unknown.
+// the peer. Details cross with it; metadata and request id do not, for they have no
+// place in a plain status. A grpcCode that is not one of gRPC's 16 error codes becomes Unknown.
 func Plain(grpcCode codes.Code, message string) *Error {
 	if !isErrorCode(grpcCode) {
 		grpcCode = codes.Unknown
@@ -101,7 +104,7 @@ func (e *Error) copy() *Error {
 	return &Error{
 		code: e.code, grpc: e.grpc, retry: e.retry, message: e.message, reason: e.reason,
 		requestID: e.requestID, metadata: e.metadata, details: e.details, cause: e.cause,
-		origin: e.origin, inferred: e.inferred, parsed: e.parsed, trimmed: e.trimmed, attempts: e.attempts,
+		origin: e.origin, inferred: e.inferred, parsed: e.parsed, trimmed: e.trimmed, passedOn: e.passedOn, attempts: e.attempts,
 	}
 }
 
@@ -155,7 +158,12 @@ func (e *Error) WithRequestID(id string) *Error {
 // maxRequestID bounds the request id, which is sent even when the rest is trimmed.
 const maxRequestID = 128
 
-func validRequestID(id string) string { return cut(validUTF8(id), maxRequestID) }
+func validRequestID(id string) string {
+	if len(id) > maxRequestID {
+		id = strings.Clone(cut(id, maxRequestID)) // not to keep the rest
+	}
+	return cut(validUTF8(id), maxRequestID)
+}
 
 // RetryAfter returns a copy of e with another delay: at least 0, at most
 // [MaxRetryDelay], rounded up to milliseconds. On an error of class [Never] it has
@@ -184,20 +192,6 @@ func (e *Error) NotExecuted() *Error {
 	return d
 }
 
-// MaybeExecuted returns a copy of e that says that something may have been executed
-// after all: class [Safe] becomes [Idempotent]. It is for handlers that pass on the
-// error of a later step when earlier ones have left their mark.
-func (e *Error) MaybeExecuted() *Error {
-	if e == nil {
-		return nil
-	}
-	d := e.derive()
-	if d.retry.Class == Safe {
-		d.retry.Class = Idempotent
-	}
-	return d
-}
-
 // DoNotRetry returns a copy of e of class [Never].
 func (e *Error) DoNotRetry() *Error {
 	if e == nil {
@@ -221,11 +215,12 @@ func (e *Error) WithDetails(details ...proto.Message) *Error {
 	d.details = slices.Clone(d.details)
 	for _, m := range details {
 		detail := new(anypb.Any)
-		if m == nil || anypb.MarshalFrom(detail, m, proto.MarshalOptions{Deterministic: true}) != nil || isOurs(detail.TypeUrl) {
+		if m == nil || anypb.MarshalFrom(detail, m, proto.MarshalOptions{Deterministic: true}) != nil ||
+			!d.code.IsZero() && isOurs(detail.TypeUrl) {
 			d.trimmed = true
 			continue
 		}
-		same := func(a *anypb.Any) bool { return a.TypeUrl == detail.TypeUrl }
+		same := func(a *anypb.Any) bool { return typeName(a.TypeUrl) == typeName(detail.TypeUrl) }
 		if i := slices.IndexFunc(d.details, same); i >= 0 {
 			d.details[i] = detail
 		} else {
@@ -303,7 +298,7 @@ func (e *Error) Code() Code {
 // GRPCCode returns the gRPC code: the catalogue's, or the one received. It is
 // Unknown for a nil *Error.
 func (e *Error) GRPCCode() codes.Code {
-	if e == nil {
+	if e == nil || e.grpc == codes.OK { // OK: the zero Error
 		return codes.Unknown
 	}
 	return e.grpc
@@ -354,10 +349,24 @@ func (e *Error) Metadata() map[string]string {
 // Retry returns who may repeat the call, and when. Class [Never] is also returned
 // where the sender said nothing: nobody knows then that repeating would help.
 func (e *Error) Retry() Retry {
-	if e == nil {
+	if e == nil || e.retry.Class == 0 {
 		return Retry{Class: Never}
 	}
 	return e.retry
+}
+
+// Repeatable reports whether this very call may be repeated as it is, where the method
+// is idempotent or not. Class [Safe] allows it for any method, with one exception: an
+// error that a service in the middle passed on tells that the last service executed
+// nothing, and nothing of what the one in the middle did before it called.
+func (e *Error) Repeatable(idempotent bool) bool {
+	switch e.Retry().Class {
+	case Safe:
+		return idempotent || !e.passedOn
+	case Idempotent:
+		return idempotent
+	}
+	return false
 }
 
 // RequestID returns the id by which the request is found in the server's logs, or
@@ -411,7 +420,7 @@ func (e *Error) Error() string {
 	var b strings.Builder
 	switch reason := e.Reason(); {
 	case e.code.IsZero():
-		b.WriteString(e.grpc.String())
+		b.WriteString(e.GRPCCode().String())
 	case !e.code.Listed() && reason != "":
 		b.WriteString(reason + " (" + strconv.Itoa(int(e.code.Number())) + ")")
 	default:
@@ -456,6 +465,16 @@ func (e *Error) Is(target error) bool {
 	}
 	return target == context.DeadlineExceeded && e.grpc == codes.DeadlineExceeded ||
 		target == context.Canceled && e.grpc == codes.Canceled
+}
+
+// As sets target to the code of e if it is a *[Code] and e has one; see [errors.As].
+func (e *Error) As(target any) bool {
+	c, ok := target.(*Code)
+	if !ok || e == nil || e.code.IsZero() {
+		return false
+	}
+	*c = e.code
+	return true
 }
 
 // Unwrap returns the cause: of a raised error the one given, of a received one

@@ -78,8 +78,3 @@ func (r Retry) normal() Retry {
 	}
 	return r
 }
-
-// repeatable reports whether this very call may be repeated as it is.
-func (r Retry) repeatable(idempotentMethod bool) bool {
-	return r.Class == Safe || r.Class == Idempotent && idempotentMethod
-}

@@ -268,7 +268,8 @@ func scanGoogleInfo(b []byte) (reason, domain []byte) {
 }
 
 // eachMetadata calls f for each metadata entry of a google.rpc.ErrorInfo, in its
-// order. All keys and values are parts of one string.
+// order. All keys and values are parts of one string, unless that is large: whoever
+// keeps one value must not keep all of a hostile status.
 func eachMetadata(b []byte, f func(pair)) {
 	text := ""
 	for t, _, raw, rest := next(b); t != 0; t, _, raw, rest = next(rest) {
@@ -277,7 +278,11 @@ func eachMetadata(b []byte, f func(pair)) {
 				text = string(b)
 			}
 			end := len(b) - len(rest)
-			f(scanPair(raw, text[end-len(raw):end]))
+			p := scanPair(raw, text[end-len(raw):end])
+			if len(text) > MaxBudget {
+				p = pair{strings.Clone(p.key), strings.Clone(p.value)}
+			}
+			f(p)
 		}
 	}
 }

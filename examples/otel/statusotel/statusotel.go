@@ -10,7 +10,7 @@
 // # Spans
 //
 // On a server the span of the call gets the attributes below, error.type among them,
-// and the real cause as an exception event. On a client an event "rpc.error" with
+// and the real cause, if there is more to know than the code, as an exception event. On a client an event "rpc.error" with
 // these attributes is added to the caller's span, because that span may have many
 // calls, and a call many attempts. The status of spans is left to otelgrpc.
 //
@@ -23,6 +23,7 @@ package statusotel
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"sync"
 
@@ -147,12 +148,12 @@ func annotate(ctx context.Context, ev interceptor.Event) {
 		return
 	}
 	span.SetAttributes(attrs...)
-	switch {
-	case ev.Panic != nil:
+	if ev.Panic != nil {
 		span.AddEvent(semconv.ExceptionEventName, trace.WithAttributes(
-			semconv.ExceptionType("panic"), semconv.ExceptionStacktrace(string(ev.Stack))))
-	case ev.Cause != nil:
-		span.RecordError(ev.Cause)
+			semconv.ExceptionType("panic"), semconv.ExceptionMessage(fmt.Sprint(ev.Panic)), semconv.ExceptionStacktrace(string(ev.Stack))))
+	} else if text := ev.CauseText(); text != "" {
+		span.AddEvent(semconv.ExceptionEventName, trace.WithAttributes(
+			semconv.ExceptionType(fmt.Sprintf("%T", ev.Cause)), semconv.ExceptionMessage(text)))
 	}
 }
 
@@ -160,6 +161,9 @@ func annotate(ctx context.Context, ev interceptor.Event) {
 func attributes(ev interceptor.Event) []attribute.KeyValue {
 	e := ev.Error
 	domain, errorType := kind(e)
+	if c := e.Code(); !c.IsZero() {
+		domain = c.Domain() // a span may say what a time series must not
+	}
 	attrs := []attribute.KeyValue{
 		semconv.RPCResponseStatusCode(grpcName(e)),
 		semconv.ErrorTypeKey.String(errorType),
@@ -168,7 +172,7 @@ func attributes(ev interceptor.Event) []attribute.KeyValue {
 		OriginKey.String(e.Origin().String()),
 	}
 	if c := e.Code(); !c.IsZero() {
-		attrs = append(attrs, DomainKey.String(c.Domain()), NumberKey.Int(int(c.Number())), ReasonKey.String(e.Reason()))
+		attrs = append(attrs, NumberKey.Int(int(c.Number())), ReasonKey.String(e.Reason()))
 	}
 	if delay := e.Retry().Delay; delay > 0 {
 		attrs = append(attrs, RetryDelayKey.Int64(delay.Milliseconds()))
@@ -179,9 +183,12 @@ func attributes(ev interceptor.Event) []attribute.KeyValue {
 	if ev.Attempt > 0 {
 		attrs = append(attrs, AttemptKey.Int(ev.Attempt), RetryingKey.Bool(ev.Retrying))
 	}
-	for key, is := range map[attribute.Key]bool{InferredKey: e.Inferred(), TrimmedKey: e.Trimmed(), InBandKey: ev.InBand} {
-		if is {
-			attrs = append(attrs, key.Bool(true))
+	for _, flag := range []struct {
+		key attribute.Key
+		set bool
+	}{{InferredKey, e.Inferred()}, {TrimmedKey, e.Trimmed()}, {InBandKey, ev.InBand}} {
+		if flag.set {
+			attrs = append(attrs, flag.key.Bool(true))
 		}
 	}
 	return attrs

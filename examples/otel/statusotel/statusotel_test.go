@@ -247,7 +247,7 @@ func TestSpans(t *testing.T) {
 			server = true
 			has(t, "the server's span", got, want)
 			has(t, "the server's span", got, map[string]string{"statusmap.origin": "local"})
-			if len(span.Events) == 0 || attrs(span.Events[len(span.Events)-1].Attributes)["exception.message"] == "" {
+			if len(span.Events) == 0 || attrs(span.Events[len(span.Events)-1].Attributes)["exception.message"] != secret.Error() {
 				t.Errorf("the server's span has the events %v, want the cause", span.Events)
 			}
 		}
@@ -290,8 +290,14 @@ func TestSpanAttributes(t *testing.T) {
 	ctx, span := sdktrace.NewTracerProvider(sdktrace.WithSyncer(spans)).Tracer("test").Start(t.Context(), "call")
 	observer, _ := statusotel.New(statusotel.WithMeterProvider(sdkmetric.NewMeterProvider()))
 	observer(ctx, interceptor.Event{Error: sdk.InnerSystemError.AsError(), Panic: "boom", Stack: []byte("goroutine 7")})
+	observer(ctx, interceptor.Event{Error: sdk.InnerSystemError.AsError(), Cause: (*spanless)(nil)}) // must not panic
 	span.End()
-	if events := spans.GetSpans()[0].Events; len(events) != 1 || attrs(events[0].Attributes)["exception.stacktrace"] != "goroutine 7" {
+	if events := spans.GetSpans()[0].Events; len(events) != 2 || attrs(events[0].Attributes)["exception.stacktrace"] != "goroutine 7" {
 		t.Errorf("a panic leaves %v, want the stack", events)
 	}
 }
+
+// spanless is an error whose methods cannot be called on a nil pointer.
+type spanless struct{ text string }
+
+func (e *spanless) Error() string { return e.text }

@@ -32,7 +32,8 @@ const (
 	// The same call cannot succeed until somebody changes something. Nobody retries.
 	RetryClass_RETRY_CLASS_NEVER RetryClass = 1
 	// Nothing was executed. Any call may be repeated after the delay, whether it is idempotent or
-	// not.
+	// not. Without a google.rpc.RetryInfo in the same status it was passed on by a service in the
+	// middle: then it tells about the last service only, and holds for idempotent calls.
 	RetryClass_RETRY_CLASS_SAFE RetryClass = 2
 	// The call may have been executed. After the delay it may be repeated if its method is
 	// declared idempotent; any other must be left alone.

@@ -1,0 +1,234 @@
+package mapping_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	errorsv1 "github.com/openyuanrong/statusmap/gen/yuanrong/errors/v1"
+
+	"github.com/openyuanrong/statusmap/gen/sdk"
+	"github.com/openyuanrong/statusmap/mapping"
+	"github.com/openyuanrong/statusmap/mapping/rpcerr"
+)
+
+// A handler that returns a platform status by itself, without our types, says the code
+// all the same: it is known, has its hint, and survives a tight budget.
+func TestMapPlatformStatus(t *testing.T) {
+	t.Parallel()
+	full := func(message string, hint *errorsv1.RetryHint, googleOnly bool) error {
+		st := status.New(codes.ResourceExhausted, message)
+		details := &errorsv1.ErrorInfo{Domain: sdk.Domain, Number: 1002, Retry: hint}
+		var err error
+		if googleOnly {
+			st, err = st.WithDetails(&errdetails.DebugInfo{Detail: strings.Repeat("x", 5000)}, &errdetails.ErrorInfo{Reason: "RESOURCE_NOT_ENOUGH", Domain: sdk.Domain})
+		} else {
+			st, err = st.WithDetails(details)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return st.Err()
+	}
+	for name, err := range map[string]error{
+		"our detail without a hint":    full("full", nil, false),
+		"too long":                     full(strings.Repeat("x", 5000), nil, false),
+		"google's detail behind a big": full("full", nil, true),
+	} {
+		e := new(mapping.Mapper).Map(context.Background(), err)
+		if e.Code() != sdk.ResourceNotEnough || e.Retry() != sdk.ResourceNotEnough.Retry() {
+			t.Errorf("%s: mapped to %v, %v", name, e.Code(), e.Retry())
+		}
+		got, _ := mapping.FromStatus(e.Seal(rpcerr.Wire{}).GRPCStatus())
+		if got.Code() != sdk.ResourceNotEnough || got.Retry() != sdk.ResourceNotEnough.Retry() {
+			t.Errorf("%s: the client gets %v, %v", name, got.Code(), got.Retry())
+		}
+	}
+}
+
+// What a dependency's plain status says about retries is passed on, no more.
+func TestRelayPassesTheHint(t *testing.T) {
+	t.Parallel()
+	withDelay, err := status.New(codes.Unavailable, "x").WithDetails(&errdetails.RetryInfo{RetryDelay: durationpb.New(30 * time.Second)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	decode := func(st *status.Status) *mapping.Error {
+		e, _ := mapping.FromStatus(st)
+		return e
+	}
+	down := decode(status.New(codes.Unavailable, "x"))
+	for _, test := range []struct {
+		name string
+		e    *mapping.Error
+		code mapping.Code
+		want mapping.Retry
+	}{
+		{"UNAVAILABLE", down, sdk.InnerCommunication, sdk.InnerCommunication.Retry()},
+		{"UNAVAILABLE with RetryInfo", decode(withDelay), sdk.InnerCommunication, mapping.Retry{Class: mapping.Idempotent, Delay: 30 * time.Second}},
+		{"UNAVAILABLE that the handler knows to be final", down.DoNotRetry(), sdk.InnerCommunication, mapping.Retry{Class: mapping.Never}},
+		{"INTERNAL", decode(status.New(codes.Internal, "x")), sdk.InnerSystemError, mapping.Retry{Class: mapping.Never}},
+		{"DATA_LOSS", decode(status.New(codes.DataLoss, "x")), sdk.InnerSystemError, mapping.Retry{Class: mapping.Never}},
+		{"NOT_FOUND", decode(status.New(codes.NotFound, "x")), sdk.InnerSystemError, mapping.Retry{Class: mapping.Never}},
+		{"DEADLINE_EXCEEDED", decode(status.New(codes.DeadlineExceeded, "x")), sdk.InnerCommunication, mapping.Retry{Class: mapping.Never}},
+	} {
+		got := mapping.Relay(test.e)
+		if got.Code() != test.code || got.Retry() != test.want {
+			t.Errorf("Relay(%s) = %v, %v, want %v, %v", test.name, got.Code(), got.Retry(), test.code, test.want)
+		}
+	}
+	if got := mapping.Relay(down.With("shard", "7")).Metadata()["shard"]; got != "7" {
+		t.Errorf("metadata added on this side is %q after Relay, want 7", got)
+	}
+}
+
+func TestFallback(t *testing.T) {
+	t.Parallel()
+	m := &mapping.Mapper{Fallback: sdk.ParamInvalid}
+	if got := m.Map(context.Background(), errors.New("x")).Code(); got != sdk.ParamInvalid {
+		t.Errorf("Map of an unknown error = %v, want the fallback", got)
+	}
+	if got := m.Map(context.Background(), fmt.Errorf("x: %w", sdk.InstanceNotFound)).Code(); got != sdk.InstanceNotFound {
+		t.Errorf("Map of a platform error = %v, want its code", got)
+	}
+}
+
+// A rule with a mistake does not cost the codes that lie deeper.
+func TestPanickingRule(t *testing.T) {
+	t.Parallel()
+	m := &mapping.Mapper{Rules: []mapping.Rule{
+		func(error) (mapping.Code, bool) { panic("a mistake") },
+		mapping.WhenIs(os.ErrNotExist, sdk.ParamInvalid),
+	}}
+	for err, want := range map[error]mapping.Code{
+		fmt.Errorf("x: %w", sdk.InstanceNotFound): sdk.InstanceNotFound,
+		fmt.Errorf("x: %w", os.ErrNotExist):       sdk.ParamInvalid,
+	} {
+		if got := m.Map(context.Background(), err).Code(); got != want {
+			t.Errorf("Map(%v) = %v, want %v", err, got, want)
+		}
+	}
+}
+
+// A timeout of package net calls itself a deadline. It is the caller's only when the
+// caller's time is over.
+func TestNetTimeoutIsNotTheCallersDeadline(t *testing.T) {
+	t.Parallel()
+	timeout := &net.OpError{Op: "dial", Err: os.ErrDeadlineExceeded}
+	called := &net.DNSError{Err: "timed out", IsTimeout: true, UnwrapErr: context.DeadlineExceeded}
+	ended, cancel := context.WithDeadline(context.Background(), time.Unix(0, 0))
+	defer cancel()
+	says := saysDeadline{}
+	for _, test := range []struct {
+		name string
+		ctx  context.Context
+		err  error
+		want codes.Code
+	}{
+		{"a net timeout", context.Background(), timeout, codes.Internal},
+		{"an error that says so", context.Background(), says, codes.Internal},
+		{"an error that says so, at the end of the call", ended, says, codes.DeadlineExceeded},
+		{"an error that wraps the context's", context.Background(), called, codes.DeadlineExceeded},
+		{"the context's error", context.Background(), context.DeadlineExceeded, codes.DeadlineExceeded},
+	} {
+		if got := new(mapping.Mapper).Map(test.ctx, test.err).GRPCCode(); got != test.want {
+			t.Errorf("%s: Map gives %v, want %v", test.name, got, test.want)
+		}
+	}
+}
+
+type saysDeadline struct{}
+
+func (saysDeadline) Error() string        { return "i/o timeout" }
+func (saysDeadline) Is(target error) bool { return target == context.DeadlineExceeded }
+
+// A decoder that knows more than the one before it finds the code and its hint.
+func TestDecoderResolves(t *testing.T) {
+	t.Parallel()
+	st, err := status.New(codes.ResourceExhausted, "x").WithDetails(&errorsv1.ErrorInfo{Domain: sdk.Domain, Number: 1002})
+	if err != nil {
+		t.Fatal(err)
+	}
+	unresolved, _ := new(mapping.Decoder).FromStatus(st)
+	if unresolved.Code().Listed() || unresolved.Retry().Class != mapping.Never {
+		t.Fatalf("a decoder without catalogues lists %v, %v", unresolved.Code(), unresolved.Retry())
+	}
+	got, _ := mapping.FromError(unresolved.WithAttempts(3))
+	if got.Code() != sdk.ResourceNotEnough || got.Retry() != sdk.ResourceNotEnough.Retry() || got.Attempts() != 3 {
+		t.Errorf("resolved to %v, %v, %d attempts", got.Code(), got.Retry(), got.Attempts())
+	}
+	withNil := &mapping.Decoder{Catalogs: []*mapping.Catalog{nil, sdk.Catalog()}}
+	if e, ok := withNil.FromStatus(st); !ok || e.Code() != sdk.ResourceNotEnough {
+		t.Errorf("with a nil catalogue: %v, %v", e, ok)
+	}
+}
+
+// errors.As finds the code in a code, in an error and in one that wraps it.
+func TestAsCode(t *testing.T) {
+	t.Parallel()
+	for _, err := range []error{sdk.InstanceNotFound, sdk.InstanceNotFound.Errorf("x"), fmt.Errorf("x: %w", sdk.InstanceNotFound.Errorf("x"))} {
+		var c mapping.Code
+		if !errors.As(err, &c) || c != sdk.InstanceNotFound {
+			t.Errorf("errors.As(%v) gives %v", err, c)
+		}
+	}
+	var c mapping.Code
+	if errors.As(rpcerr.Plain(codes.NotFound, "x"), &c) {
+		t.Errorf("errors.As finds %v in an error without a code", c)
+	}
+}
+
+// %w keeps everything on this side; what only looks like it does not.
+func TestErrorfVerbs(t *testing.T) {
+	t.Parallel()
+	errSecret := errors.New("secret")
+	text := sdk.InstanceNotFound.Description("en")
+	for _, test := range []struct {
+		format string
+		arg    any
+		want   string
+		is     bool
+	}{
+		{"no %w", errSecret, text, true},
+		{"no %[1]w", errSecret, text, true},
+		{"no %+w", errSecret, text, true},
+		{"disk 100%%worn on %s", "n7", "disk 100%worn on n7", false},
+		{"how %v", "so", "how so", false},
+	} {
+		e := errorf(test.format, test.arg)
+		if e.Message() != test.want || errors.Is(e, errSecret) != test.is {
+			t.Errorf("Errorf(%q) has the message %q, and the cause: %v", test.format, e.Message(), errors.Is(e, errSecret))
+		}
+	}
+}
+
+// errorf hides the format from vet, which would refuse it.
+var errorf = func(format string, args ...any) *mapping.Error { return sdk.InstanceNotFound.Errorf(format, args...) }
+
+// The zero Error and a nil catalogue are of no use, and do no harm.
+func TestZeroValues(t *testing.T) {
+	t.Parallel()
+	e := new(mapping.Error)
+	if e.GRPCCode() != codes.Unknown || e.Retry() != (mapping.Retry{Class: mapping.Never}) || status.Code(e) != codes.Unknown || strings.Contains(e.Error(), "OK") {
+		t.Errorf("the zero Error is %v, %v, %v", e, e.GRPCCode(), e.Retry())
+	}
+	var c *mapping.Catalog
+	_, byNumber := c.Lookup(1)
+	_, byReason := c.LookupReason("X")
+	if byNumber || byReason || c.Len() != 0 || c.Domain() != "" {
+		t.Error("a nil catalogue has codes")
+	}
+	for code := range c.All() {
+		t.Errorf("a nil catalogue yields %v", code)
+	}
+}
