@@ -173,6 +173,15 @@ func Example_rules() {
 	// FUNCTION_NOT_FOUND (4115): The function was never created or has been deleted.
 }
 
+// The bridges for a platform that answers OK with a code in the reply.
+var _ = func() ([]grpc.DialOption, []grpc.ServerOption) {
+	// region: bridges
+	dial := interceptor.DialOptions(interceptor.WithInBand(nil))           // replies become errors
+	serve := interceptor.ServerOptions(interceptor.WithInBandReplies(nil)) // errors become replies, for old callers
+	// endregion
+	return dial, serve
+}
+
 // What nobody knows says nothing, except under which id the log has it.
 func Example_unknown() {
 	s := &server{instances: map[string]int{"hello": 1}}

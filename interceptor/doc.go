@@ -10,6 +10,10 @@
 // it reads the same errors by [mapping.FromError], and a server without it is
 // understood by its plain statuses.
 //
+// Start here: [ServerOptions] and [DialOptions]; then [WithRules] for errors of a
+// database and the like, [WithObserver] for logs, [WithRecovery] for panics,
+// [WithRetry] for retries, [WithCatalogs] for codes of your own.
+//
 // # Order in a chain
 //
 // The first interceptor is the outermost:

@@ -57,6 +57,7 @@ func FuzzFromStatus(f *testing.F) {
 		{5, "gone", own, nil, nil, "", nil},
 		{5, "gone", nil, google, retry, "", nil},
 		{5, "gone", nil, google, nil, typePrefix + "google.rpc.DebugInfo", []byte("\x12\x01x")},
+		{5, "gone", []byte{}, google, retry, "", nil},
 		{14, "", newer, nil, nil, "", nil},
 		{0, "fine", own, google, retry, "", nil},
 		{17, "", own, nil, nil, "", nil},

@@ -1,6 +1,7 @@
 package mapping_test
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -13,12 +14,14 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	spb "google.golang.org/genproto/googleapis/rpc/status"
 
 	"github.com/openyuanrong/statusmap/gen/sdk"
 	errorsv1 "github.com/openyuanrong/statusmap/gen/yuanrong/errors/v1"
 	"github.com/openyuanrong/statusmap/mapping"
+	"github.com/openyuanrong/statusmap/mapping/rpcerr"
 )
 
 // statusOf returns a status with details.
@@ -169,3 +172,39 @@ func heap() uint64 {
 }
 
 func mib(n uint64) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20)) }
+
+// TestRelayedSafe: that nothing was executed holds for the service that says so. One in
+// the middle may have done something before, whichever way the hint came to it.
+func TestRelayedSafe(t *testing.T) {
+	own := &errorsv1.ErrorInfo{Domain: "sdk.yuanrong", Number: 1002}
+	hinted := &errorsv1.ErrorInfo{Domain: "sdk.yuanrong", Number: 1002, Retry: &errorsv1.RetryHint{Class: errorsv1.RetryClass_RETRY_CLASS_SAFE, DelayMs: 1000}}
+	google := &errdetails.ErrorInfo{Domain: "sdk.yuanrong", Reason: "RESOURCE_NOT_ENOUGH"}
+	after := &errdetails.RetryInfo{RetryDelay: durationpb.New(time.Second)}
+	for name, details := range map[string][]proto.Message{
+		"everything":                   {hinted, google, after},
+		"no hint":                      {own, google, after},
+		"no hint, no RetryInfo":        {own, google},
+		"standard details":             {google, after},
+		"reason only":                  {google},
+		"nameless detail beside those": {&errorsv1.ErrorInfo{}, google, after},
+	} {
+		e, _ := mapping.FromStatus(statusOf(codes.ResourceExhausted, "full", details...))
+		if want := sdk.ResourceNotEnough.Retry(); e.Retry() != want || !e.Repeatable(false) {
+			t.Errorf("%s: retry %v, Repeatable(false) = %v; want %v, true", name, e.Retry(), e.Repeatable(false), want)
+		}
+		relay := func(idempotent bool) *mapping.Error {
+			sealed := new(mapping.Mapper).Map(context.Background(), e).Seal(rpcerr.Wire{Idempotent: idempotent})
+			relayed, _ := mapping.FromStatus(sealed.GRPCStatus())
+			if relayed.Code() != sdk.ResourceNotEnough || relayed.Retry() != e.Retry() || relayed.Message() != "full" {
+				t.Errorf("%s: relayed as %v, %v, %q", name, relayed.Code(), relayed.Retry(), relayed.Message())
+			}
+			return relayed
+		}
+		if once := relay(false); once.Repeatable(false) || !once.Repeatable(true) {
+			t.Errorf("%s: relayed by a method that is not idempotent, Repeatable = %v and %v, want false and true", name, once.Repeatable(false), once.Repeatable(true))
+		}
+		if !relay(true).Repeatable(false) {
+			t.Errorf("%s: relayed by an idempotent method, Repeatable(false) = false", name)
+		}
+	}
+}

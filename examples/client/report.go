@@ -45,7 +45,7 @@ func (r report) print(e *mapping.Error, addr string) {
 		{"metadata", "元数据", joined(e.Metadata())},
 		{"description", "说明", e.Code().Description(lang)},
 		{"remedy", "处理建议", e.Code().Remedy(lang)},
-		{"retry", "重试", r.advice(e.Retry())},
+		{"retry", "重试", r.advice(e)},
 		{"try", "可执行", next(e.Code())},
 		{"origin", "来源", e.Origin().String()},
 		{"request id", "请求 ID", e.RequestID()},
@@ -76,7 +76,11 @@ func joined(metadata map[string]string) string {
 }
 
 // advice says in words what a retry hint means.
-func (r report) advice(hint mapping.Retry) string {
+func (r report) advice(e *mapping.Error) string {
+	hint := e.Retry()
+	if hint.Class == mapping.Never && (e.Code().IsZero() || e.Inferred()) {
+		return r.lang.Pick("nothing is known about repeating it", "未知是否可以重试")
+	}
 	var text string
 	switch hint.Class {
 	case mapping.Safe:

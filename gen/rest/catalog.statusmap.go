@@ -23,488 +23,485 @@ import (
 // its domain and number.
 const Domain = "rest.yuanrong"
 
-// The codes of the catalogue, in the order of their numbers.
-var (
-	// SessionConfigInvalid (4037): The instance session that the user gave is invalid.
-	//
-	// 用户指定实例会话不合法。
-	//
-	// gRPC INVALID_ARGUMENT; retry: NEVER.
-	// Documented message: "session config invalid".
-	SessionConfigInvalid = rpcerr.CodeOf(&row4037)
+// SessionConfigInvalid (4037): The instance session that the user gave is invalid.
+//
+// 用户指定实例会话不合法。
+//
+// gRPC INVALID_ARGUMENT; retry: NEVER.
+// Documented message: "session config invalid".
+var SessionConfigInvalid = rpcerr.CodeOf(&row4037)
 
-	// FunctionNameExist (4101): A function of this name exists.
-	//
-	// 函数名已存在。
-	//
-	// gRPC ALREADY_EXISTS; retry: NEVER.
-	// Documented message: "FunctionNameExist".
-	FunctionNameExist = rpcerr.CodeOf(&row4101)
+// FunctionNameExist (4101): A function of this name exists.
+//
+// 函数名已存在。
+//
+// gRPC ALREADY_EXISTS; retry: NEVER.
+// Documented message: "FunctionNameExist".
+var FunctionNameExist = rpcerr.CodeOf(&row4101)
 
-	// AliasNameAlreadyExists (4102): An alias of this name exists.
-	//
-	// 别名已存在。
-	//
-	// gRPC ALREADY_EXISTS; retry: NEVER.
-	// Documented message: "AliasNameAlreadyExists".
-	AliasNameAlreadyExists = rpcerr.CodeOf(&row4102)
+// AliasNameAlreadyExists (4102): An alias of this name exists.
+//
+// 别名已存在。
+//
+// gRPC ALREADY_EXISTS; retry: NEVER.
+// Documented message: "AliasNameAlreadyExists".
+var AliasNameAlreadyExists = rpcerr.CodeOf(&row4102)
 
-	// TotalRoutingWeightNotOneHundred (4103): The routing weights do not add up to 100.
-	//
-	// 总路由权重不是 100。
-	//
-	// gRPC INVALID_ARGUMENT; retry: NEVER.
-	// Documented message: "TotalRoutingWeightNotOneHundred".
-	TotalRoutingWeightNotOneHundred = rpcerr.CodeOf(&row4103)
+// TotalRoutingWeightNotOneHundred (4103): The routing weights do not add up to 100.
+//
+// 总路由权重不是 100。
+//
+// gRPC INVALID_ARGUMENT; retry: NEVER.
+// Documented message: "TotalRoutingWeightNotOneHundred".
+var TotalRoutingWeightNotOneHundred = rpcerr.CodeOf(&row4103)
 
-	// InvalidUserParam (4104): A parameter given by the user is invalid.
-	//
-	// 用户输入参数无效。
-	//
-	// gRPC INVALID_ARGUMENT; retry: NEVER.
-	// Documented message: "InvalidUserParam".
-	InvalidUserParam = rpcerr.CodeOf(&row4104)
+// InvalidUserParam (4104): A parameter given by the user is invalid.
+//
+// 用户输入参数无效。
+//
+// gRPC INVALID_ARGUMENT; retry: NEVER.
+// Documented message: "InvalidUserParam".
+var InvalidUserParam = rpcerr.CodeOf(&row4104)
 
-	// FunctionVersionDeletionForbidden (4105): The function version has an alias and so cannot be deleted.
-	//
-	// 函数版本有别名,因此不能删除。
-	//
-	// gRPC FAILED_PRECONDITION; retry: NEVER.
-	// Documented message: "FunctionVersionDeletionForbidden".
-	FunctionVersionDeletionForbidden = rpcerr.CodeOf(&row4105)
+// FunctionVersionDeletionForbidden (4105): The function version has an alias and so cannot be deleted.
+//
+// 函数版本有别名,因此不能删除。
+//
+// gRPC FAILED_PRECONDITION; retry: NEVER.
+// Documented message: "FunctionVersionDeletionForbidden".
+var FunctionVersionDeletionForbidden = rpcerr.CodeOf(&row4105)
 
-	// LayerVersionSizeOutOfLimit (4106): The layer version exceeds the limit.
-	//
-	// 层版本超出限制。
-	//
-	// gRPC INVALID_ARGUMENT; retry: NEVER.
-	// Documented message: "LayerVersionSizeOutOfLimit".
-	LayerVersionSizeOutOfLimit = rpcerr.CodeOf(&row4106)
+// LayerVersionSizeOutOfLimit (4106): The layer version exceeds the limit.
+//
+// 层版本超出限制。
+//
+// gRPC INVALID_ARGUMENT; retry: NEVER.
+// Documented message: "LayerVersionSizeOutOfLimit".
+var LayerVersionSizeOutOfLimit = rpcerr.CodeOf(&row4106)
 
-	// TenantLayerSizeOutOfLimit (4107): The tenant's layers exceed the size limit.
-	//
-	// 租户层大小超出限制。
-	//
-	// gRPC RESOURCE_EXHAUSTED; retry: NEVER.
-	// Documented message: "TenantLayerSizeOutOfLimit".
-	TenantLayerSizeOutOfLimit = rpcerr.CodeOf(&row4107)
+// TenantLayerSizeOutOfLimit (4107): The tenant's layers exceed the size limit.
+//
+// 租户层大小超出限制。
+//
+// gRPC RESOURCE_EXHAUSTED; retry: NEVER.
+// Documented message: "TenantLayerSizeOutOfLimit".
+var TenantLayerSizeOutOfLimit = rpcerr.CodeOf(&row4107)
 
-	// LayerVersionNumOutOfLimit (4108): The layer has too many versions.
-	//
-	// 层版本号超出限制。
-	//
-	// gRPC RESOURCE_EXHAUSTED; retry: NEVER.
-	// Documented message: "LayerVersionNumOutOfLimit".
-	LayerVersionNumOutOfLimit = rpcerr.CodeOf(&row4108)
+// LayerVersionNumOutOfLimit (4108): The layer has too many versions.
+//
+// 层版本号超出限制。
+//
+// gRPC RESOURCE_EXHAUSTED; retry: NEVER.
+// Documented message: "LayerVersionNumOutOfLimit".
+var LayerVersionNumOutOfLimit = rpcerr.CodeOf(&row4108)
 
-	// TriggerNumOutOfLimit (4109): The function has too many triggers.
-	//
-	// 函数触发器数量超出限制。
-	//
-	// gRPC RESOURCE_EXHAUSTED; retry: NEVER.
-	// Documented message: "TriggerNumOutOfLimit".
-	TriggerNumOutOfLimit = rpcerr.CodeOf(&row4109)
+// TriggerNumOutOfLimit (4109): The function has too many triggers.
+//
+// 函数触发器数量超出限制。
+//
+// gRPC RESOURCE_EXHAUSTED; retry: NEVER.
+// Documented message: "TriggerNumOutOfLimit".
+var TriggerNumOutOfLimit = rpcerr.CodeOf(&row4109)
 
-	// FunctionVersionOutOfLimit (4110): The function has too many versions.
-	//
-	// 函数版本超过限制。
-	//
-	// gRPC RESOURCE_EXHAUSTED; retry: NEVER.
-	// Documented message: "FunctionVersionOutOfLimit".
-	FunctionVersionOutOfLimit = rpcerr.CodeOf(&row4110)
+// FunctionVersionOutOfLimit (4110): The function has too many versions.
+//
+// 函数版本超过限制。
+//
+// gRPC RESOURCE_EXHAUSTED; retry: NEVER.
+// Documented message: "FunctionVersionOutOfLimit".
+var FunctionVersionOutOfLimit = rpcerr.CodeOf(&row4110)
 
-	// AliasOutOfLimit (4111): The function has too many aliases.
-	//
-	// 函数别名数超过限制。
-	//
-	// gRPC RESOURCE_EXHAUSTED; retry: NEVER.
-	// Documented message: "AliasOutOfLimit".
-	AliasOutOfLimit = rpcerr.CodeOf(&row4111)
+// AliasOutOfLimit (4111): The function has too many aliases.
+//
+// 函数别名数超过限制。
+//
+// gRPC RESOURCE_EXHAUSTED; retry: NEVER.
+// Documented message: "AliasOutOfLimit".
+var AliasOutOfLimit = rpcerr.CodeOf(&row4111)
 
-	// LayerIsUsed (4112): A function uses the layer, so it cannot be deleted.
-	//
-	// 如果函数使用该层,则不能删除。
-	//
-	// gRPC FAILED_PRECONDITION; retry: NEVER.
-	// Documented message: "LayerIsUsed".
-	LayerIsUsed = rpcerr.CodeOf(&row4112)
+// LayerIsUsed (4112): A function uses the layer, so it cannot be deleted.
+//
+// 如果函数使用该层,则不能删除。
+//
+// gRPC FAILED_PRECONDITION; retry: NEVER.
+// Documented message: "LayerIsUsed".
+var LayerIsUsed = rpcerr.CodeOf(&row4112)
 
-	// LayerVersionNotFound (4113): The layer version has not been created.
-	//
-	// 层版本未创建。
-	//
-	// gRPC NOT_FOUND; retry: NEVER.
-	// Documented message: "LayerVersionNotFound".
-	LayerVersionNotFound = rpcerr.CodeOf(&row4113)
+// LayerVersionNotFound (4113): The layer version has not been created.
+//
+// 层版本未创建。
+//
+// gRPC NOT_FOUND; retry: NEVER.
+// Documented message: "LayerVersionNotFound".
+var LayerVersionNotFound = rpcerr.CodeOf(&row4113)
 
-	// RepeatedPublishmentError (4114): The release does not differ from the one before.
-	//
-	// 两次发布没有区别。
-	//
-	// gRPC ALREADY_EXISTS; retry: NEVER.
-	// Documented message: "RepeatedPublishmentError".
-	RepeatedPublishmentError = rpcerr.CodeOf(&row4114)
+// RepeatedPublishmentError (4114): The release does not differ from the one before.
+//
+// 两次发布没有区别。
+//
+// gRPC ALREADY_EXISTS; retry: NEVER.
+// Documented message: "RepeatedPublishmentError".
+var RepeatedPublishmentError = rpcerr.CodeOf(&row4114)
 
-	// FunctionNotFound (4115): The function was never created or has been deleted.
-	//
-	// 函数未创建或已删除。
-	//
-	// gRPC NOT_FOUND; retry: NEVER.
-	// Documented message: "FunctionNotFound".
-	FunctionNotFound = rpcerr.CodeOf(&row4115)
+// FunctionNotFound (4115): The function was never created or has been deleted.
+//
+// 函数未创建或已删除。
+//
+// gRPC NOT_FOUND; retry: NEVER.
+// Documented message: "FunctionNotFound".
+var FunctionNotFound = rpcerr.CodeOf(&row4115)
 
-	// FunctionVersionNotFound (4116): The function version was never created or has been deleted.
-	//
-	// 函数版本未创建或已删除。
-	//
-	// gRPC NOT_FOUND; retry: NEVER.
-	// Documented message: "FunctionVersionNotFound".
-	FunctionVersionNotFound = rpcerr.CodeOf(&row4116)
+// FunctionVersionNotFound (4116): The function version was never created or has been deleted.
+//
+// 函数版本未创建或已删除。
+//
+// gRPC NOT_FOUND; retry: NEVER.
+// Documented message: "FunctionVersionNotFound".
+var FunctionVersionNotFound = rpcerr.CodeOf(&row4116)
 
-	// AliasNameNotFound (4117): The alias was never created or has been deleted.
-	//
-	// 别名未创建或已删除。
-	//
-	// gRPC NOT_FOUND; retry: NEVER.
-	// Documented message: "AliasNameNotFound".
-	AliasNameNotFound = rpcerr.CodeOf(&row4117)
+// AliasNameNotFound (4117): The alias was never created or has been deleted.
+//
+// 别名未创建或已删除。
+//
+// gRPC NOT_FOUND; retry: NEVER.
+// Documented message: "AliasNameNotFound".
+var AliasNameNotFound = rpcerr.CodeOf(&row4117)
 
-	// TriggerNotFound (4118): The trigger was never created or has been deleted.
-	//
-	// 触发器未创建或已删除。
-	//
-	// gRPC NOT_FOUND; retry: NEVER.
-	// Documented message: "TriggerNotFound".
-	TriggerNotFound = rpcerr.CodeOf(&row4118)
+// TriggerNotFound (4118): The trigger was never created or has been deleted.
+//
+// 触发器未创建或已删除。
+//
+// gRPC NOT_FOUND; retry: NEVER.
+// Documented message: "TriggerNotFound".
+var TriggerNotFound = rpcerr.CodeOf(&row4118)
 
-	// LayerNotFound (4119): The layer was never created or has been deleted.
-	//
-	// 层未创建或已删除。
-	//
-	// gRPC NOT_FOUND; retry: NEVER.
-	// Documented message: "LayerNotFound".
-	LayerNotFound = rpcerr.CodeOf(&row4119)
+// LayerNotFound (4119): The layer was never created or has been deleted.
+//
+// 层未创建或已删除。
+//
+// gRPC NOT_FOUND; retry: NEVER.
+// Documented message: "LayerNotFound".
+var LayerNotFound = rpcerr.CodeOf(&row4119)
 
-	// PoolNotFound (4120): The pool was never created or has been deleted.
-	//
-	// 池未创建或已删除。
-	//
-	// gRPC NOT_FOUND; retry: NEVER.
-	// Documented message: "PoolNotFound".
-	PoolNotFound = rpcerr.CodeOf(&row4120)
+// PoolNotFound (4120): The pool was never created or has been deleted.
+//
+// 池未创建或已删除。
+//
+// gRPC NOT_FOUND; retry: NEVER.
+// Documented message: "PoolNotFound".
+var PoolNotFound = rpcerr.CodeOf(&row4120)
 
-	// PageInfoError (4123): The page lies outside the list.
-	//
-	// 页面信息超出列表边界。
-	//
-	// gRPC OUT_OF_RANGE; retry: NEVER.
-	// Documented message: "PageInfoError".
-	PageInfoError = rpcerr.CodeOf(&row4123)
+// PageInfoError (4123): The page lies outside the list.
+//
+// 页面信息超出列表边界。
+//
+// gRPC OUT_OF_RANGE; retry: NEVER.
+// Documented message: "PageInfoError".
+var PageInfoError = rpcerr.CodeOf(&row4123)
 
-	// TriggerPathRepeated (4124): Another trigger uses this path.
-	//
-	// 触发器的路径被其他触发器使用。
-	//
-	// gRPC ALREADY_EXISTS; retry: NEVER.
-	// Documented message: "TriggerPathRepeated".
-	TriggerPathRepeated = rpcerr.CodeOf(&row4124)
+// TriggerPathRepeated (4124): Another trigger uses this path.
+//
+// 触发器的路径被其他触发器使用。
+//
+// gRPC ALREADY_EXISTS; retry: NEVER.
+// Documented message: "TriggerPathRepeated".
+var TriggerPathRepeated = rpcerr.CodeOf(&row4124)
 
-	// DuplicateCompatibleRuntimes (4125): The list of compatible runtimes holds duplicates.
-	//
-	// 在兼容运行时列表中发现重复项。
-	//
-	// gRPC INVALID_ARGUMENT; retry: NEVER.
-	// Documented message: "DuplicateCompatibleRuntimes".
-	DuplicateCompatibleRuntimes = rpcerr.CodeOf(&row4125)
+// DuplicateCompatibleRuntimes (4125): The list of compatible runtimes holds duplicates.
+//
+// 在兼容运行时列表中发现重复项。
+//
+// gRPC INVALID_ARGUMENT; retry: NEVER.
+// Documented message: "DuplicateCompatibleRuntimes".
+var DuplicateCompatibleRuntimes = rpcerr.CodeOf(&row4125)
 
-	// CompatibleRuntimeError (4126): Some compatible runtimes are not in the configured list.
-	//
-	// 一些兼容的运行时不在配置列表中。
-	//
-	// gRPC INVALID_ARGUMENT; retry: NEVER.
-	// Documented message: "CompatibleRuntimeError".
-	CompatibleRuntimeError = rpcerr.CodeOf(&row4126)
+// CompatibleRuntimeError (4126): Some compatible runtimes are not in the configured list.
+//
+// 一些兼容的运行时不在配置列表中。
+//
+// gRPC INVALID_ARGUMENT; retry: NEVER.
+// Documented message: "CompatibleRuntimeError".
+var CompatibleRuntimeError = rpcerr.CodeOf(&row4126)
 
-	// ZipFileCountError (4127): The zip archive holds more files than configured.
-	//
-	// zip 文件中的文件数量超出配置限制。
-	//
-	// gRPC INVALID_ARGUMENT; retry: NEVER.
-	// Documented message: "ZipFileCountError".
-	ZipFileCountError = rpcerr.CodeOf(&row4127)
+// ZipFileCountError (4127): The zip archive holds more files than configured.
+//
+// zip 文件中的文件数量超出配置限制。
+//
+// gRPC INVALID_ARGUMENT; retry: NEVER.
+// Documented message: "ZipFileCountError".
+var ZipFileCountError = rpcerr.CodeOf(&row4127)
 
-	// ZipFilePathError (4128): The zip archive holds invalid file paths.
-	//
-	// zip 文件中的某些文件路径无效。
-	//
-	// gRPC INVALID_ARGUMENT; retry: NEVER.
-	// Documented message: "ZipFilePathError".
-	ZipFilePathError = rpcerr.CodeOf(&row4128)
+// ZipFilePathError (4128): The zip archive holds invalid file paths.
+//
+// zip 文件中的某些文件路径无效。
+//
+// gRPC INVALID_ARGUMENT; retry: NEVER.
+// Documented message: "ZipFilePathError".
+var ZipFilePathError = rpcerr.CodeOf(&row4128)
 
-	// ZipFileUnzipSizeError (4129): The unpacked archive exceeds the configured size.
-	//
-	// 解压缩文件大小超过配置限制。
-	//
-	// gRPC INVALID_ARGUMENT; retry: NEVER.
-	// Documented message: "ZipFileUnzipSizeError".
-	ZipFileUnzipSizeError = rpcerr.CodeOf(&row4129)
+// ZipFileUnzipSizeError (4129): The unpacked archive exceeds the configured size.
+//
+// 解压缩文件大小超过配置限制。
+//
+// gRPC INVALID_ARGUMENT; retry: NEVER.
+// Documented message: "ZipFileUnzipSizeError".
+var ZipFileUnzipSizeError = rpcerr.CodeOf(&row4129)
 
-	// ZipFileSizeError (4130): The archive exceeds the configured size.
-	//
-	// 压缩包大小超出配置限制。
-	//
-	// gRPC INVALID_ARGUMENT; retry: NEVER.
-	// Documented message: "ZipFileSizeError".
-	ZipFileSizeError = rpcerr.CodeOf(&row4130)
+// ZipFileSizeError (4130): The archive exceeds the configured size.
+//
+// 压缩包大小超出配置限制。
+//
+// gRPC INVALID_ARGUMENT; retry: NEVER.
+// Documented message: "ZipFileSizeError".
+var ZipFileSizeError = rpcerr.CodeOf(&row4130)
 
-	// RevisionIDError (4134): The revision ID differs from the stored entry's.
-	//
-	// 请求的修订 ID 与存储中操作的条目 ID 不匹配。
-	//
-	// gRPC ABORTED; retry: HIGHER_LEVEL.
-	// Documented message: "RevisionIDError".
-	RevisionIDError = rpcerr.CodeOf(&row4134)
+// RevisionIDError (4134): The revision ID differs from the stored entry's.
+//
+// 请求的修订 ID 与存储中操作的条目 ID 不匹配。
+//
+// gRPC ABORTED; retry: HIGHER_LEVEL.
+// Documented message: "RevisionIDError".
+var RevisionIDError = rpcerr.CodeOf(&row4134)
 
-	// SaveFileError (121016): A temporary file could not be saved while processing the package's archive.
-	//
-	// 处理包的 zip 文件时,保存临时文件时出错。
-	//
-	// gRPC INTERNAL; retry: SAFE, after 1s.
-	// Documented message: "SaveFileError".
-	SaveFileError = rpcerr.CodeOf(&row121016)
+// SaveFileError (121016): A temporary file could not be saved while processing the package's archive.
+//
+// 处理包的 zip 文件时,保存临时文件时出错。
+//
+// gRPC INTERNAL; retry: SAFE, after 1s.
+// Documented message: "SaveFileError".
+var SaveFileError = rpcerr.CodeOf(&row121016)
 
-	// UploadFileError (121017): The package's archive could not be uploaded.
-	//
-	// 上传文件时处理包 zip 文件出错。
-	//
-	// gRPC UNAVAILABLE; retry: IDEMPOTENT, after 1s.
-	// Documented message: "UploadFileError".
-	UploadFileError = rpcerr.CodeOf(&row121017)
+// UploadFileError (121017): The package's archive could not be uploaded.
+//
+// 上传文件时处理包 zip 文件出错。
+//
+// gRPC UNAVAILABLE; retry: IDEMPOTENT, after 1s.
+// Documented message: "UploadFileError".
+var UploadFileError = rpcerr.CodeOf(&row121017)
 
-	// EmptyAliasAndVersion (121018): Both the alias and the version are empty.
-	//
-	// 别名名称和版本为空。
-	//
-	// gRPC INVALID_ARGUMENT; retry: NEVER.
-	// Documented message: "EmptyAliasAndVersion".
-	EmptyAliasAndVersion = rpcerr.CodeOf(&row121018)
+// EmptyAliasAndVersion (121018): Both the alias and the version are empty.
+//
+// 别名名称和版本为空。
+//
+// gRPC INVALID_ARGUMENT; retry: NEVER.
+// Documented message: "EmptyAliasAndVersion".
+var EmptyAliasAndVersion = rpcerr.CodeOf(&row121018)
 
-	// ReadingPackageTimeout (121019): Reading the package took too long.
-	//
-	// 读取软件包时超时。
-	//
-	// gRPC DEADLINE_EXCEEDED; retry: SAFE, after 1s.
-	// Documented message: "ReadingPackageTimeout".
-	ReadingPackageTimeout = rpcerr.CodeOf(&row121019)
+// ReadingPackageTimeout (121019): Reading the package took too long.
+//
+// 读取软件包时超时。
+//
+// gRPC DEADLINE_EXCEEDED; retry: SAFE, after 1s.
+// Documented message: "ReadingPackageTimeout".
+var ReadingPackageTimeout = rpcerr.CodeOf(&row121019)
 
-	// BucketNotFound (121026): No bucket is known for the business ID.
-	//
-	// 未找到特定业务 ID 的桶信息。
-	//
-	// gRPC NOT_FOUND; retry: NEVER.
-	// Documented message: "BucketNotFound".
-	BucketNotFound = rpcerr.CodeOf(&row121026)
+// BucketNotFound (121026): No bucket is known for the business ID.
+//
+// 未找到特定业务 ID 的桶信息。
+//
+// gRPC NOT_FOUND; retry: NEVER.
+// Documented message: "BucketNotFound".
+var BucketNotFound = rpcerr.CodeOf(&row121026)
 
-	// ZipFileError (121029): The package's archive could not be processed.
-	//
-	// 处理包的 zip 文件时出错。
-	//
-	// gRPC INVALID_ARGUMENT; retry: NEVER.
-	// Documented message: "ZipFileError".
-	ZipFileError = rpcerr.CodeOf(&row121029)
+// ZipFileError (121029): The package's archive could not be processed.
+//
+// 处理包的 zip 文件时出错。
+//
+// gRPC INVALID_ARGUMENT; retry: NEVER.
+// Documented message: "ZipFileError".
+var ZipFileError = rpcerr.CodeOf(&row121029)
 
-	// DownloadFileError (121030): Package storage did not give a pre-signed download URL.
-	//
-	// 从包存储中获取预签名下载 URL 时出错。
-	//
-	// gRPC UNAVAILABLE; retry: IDEMPOTENT, after 1s.
-	// Documented message: "DownloadFileError".
-	DownloadFileError = rpcerr.CodeOf(&row121030)
+// DownloadFileError (121030): Package storage did not give a pre-signed download URL.
+//
+// 从包存储中获取预签名下载 URL 时出错。
+//
+// gRPC UNAVAILABLE; retry: IDEMPOTENT, after 1s.
+// Documented message: "DownloadFileError".
+var DownloadFileError = rpcerr.CodeOf(&row121030)
 
-	// DeleteFileError (121032): An object could not be deleted from package storage.
-	//
-	// 删除包存储对象时出错。
-	//
-	// gRPC UNAVAILABLE; retry: IDEMPOTENT, after 1s.
-	// Documented message: "DeleteFileError".
-	DeleteFileError = rpcerr.CodeOf(&row121032)
+// DeleteFileError (121032): An object could not be deleted from package storage.
+//
+// 删除包存储对象时出错。
+//
+// gRPC UNAVAILABLE; retry: IDEMPOTENT, after 1s.
+// Documented message: "DeleteFileError".
+var DeleteFileError = rpcerr.CodeOf(&row121032)
 
-	// InvalidFunctionLayer (121036): The layer belongs to another tenant than the request.
-	//
-	// 该层的租户信息与其请求的上下文不匹配。
-	//
-	// gRPC PERMISSION_DENIED; retry: NEVER.
-	// Documented message: "InvalidFunctionLayer".
-	InvalidFunctionLayer = rpcerr.CodeOf(&row121036)
+// InvalidFunctionLayer (121036): The layer belongs to another tenant than the request.
+//
+// 该层的租户信息与其请求的上下文不匹配。
+//
+// gRPC PERMISSION_DENIED; retry: NEVER.
+// Documented message: "InvalidFunctionLayer".
+var InvalidFunctionLayer = rpcerr.CodeOf(&row121036)
 
-	// InvalidQueryURN (121046): The URN in the query is invalid.
-	//
-	// 查询请求中的 URN 无效。
-	//
-	// gRPC INVALID_ARGUMENT; retry: NEVER.
-	// Documented message: "InvalidQueryURN".
-	InvalidQueryURN = rpcerr.CodeOf(&row121046)
+// InvalidQueryURN (121046): The URN in the query is invalid.
+//
+// 查询请求中的 URN 无效。
+//
+// gRPC INVALID_ARGUMENT; retry: NEVER.
+// Documented message: "InvalidQueryURN".
+var InvalidQueryURN = rpcerr.CodeOf(&row121046)
 
-	// InvalidQualifier (121047): The qualifier (a version or an alias) is invalid.
-	//
-	// 请求中的限定符无效,它表示版本或别名。
-	//
-	// gRPC INVALID_ARGUMENT; retry: NEVER.
-	// Documented message: "InvalidQualifier".
-	InvalidQualifier = rpcerr.CodeOf(&row121047)
+// InvalidQualifier (121047): The qualifier (a version or an alias) is invalid.
+//
+// 请求中的限定符无效,它表示版本或别名。
+//
+// gRPC INVALID_ARGUMENT; retry: NEVER.
+// Documented message: "InvalidQualifier".
+var InvalidQualifier = rpcerr.CodeOf(&row121047)
 
-	// ReadBodyError (121048): The body of the HTTP request could not be processed.
-	//
-	// 处理 HTTP 请求的正文时发生错误。
-	//
-	// gRPC INVALID_ARGUMENT; retry: NEVER.
-	// Documented message: "ReadBodyError".
-	ReadBodyError = rpcerr.CodeOf(&row121048)
+// ReadBodyError (121048): The body of the HTTP request could not be processed.
+//
+// 处理 HTTP 请求的正文时发生错误。
+//
+// gRPC INVALID_ARGUMENT; retry: NEVER.
+// Documented message: "ReadBodyError".
+var ReadBodyError = rpcerr.CodeOf(&row121048)
 
-	// AuthCheckError (121049): The HTTP request could not be authenticated.
-	//
-	// 当身份验证 HTTP 请求时发生错误。
-	//
-	// gRPC UNAUTHENTICATED; retry: NEVER.
-	// Documented message: "AuthCheckError".
-	AuthCheckError = rpcerr.CodeOf(&row121049)
+// AuthCheckError (121049): The HTTP request could not be authenticated.
+//
+// 当身份验证 HTTP 请求时发生错误。
+//
+// gRPC UNAUTHENTICATED; retry: NEVER.
+// Documented message: "AuthCheckError".
+var AuthCheckError = rpcerr.CodeOf(&row121049)
 
-	// InvalidJSONBody (121052): The body of the HTTP request is not valid JSON.
-	//
-	// 解析 HTTP 请求的正文为 JSON 格式时出错。
-	//
-	// gRPC INVALID_ARGUMENT; retry: NEVER.
-	// Documented message: "InvalidJSONBody".
-	InvalidJSONBody = rpcerr.CodeOf(&row121052)
+// InvalidJSONBody (121052): The body of the HTTP request is not valid JSON.
+//
+// 解析 HTTP 请求的正文为 JSON 格式时出错。
+//
+// gRPC INVALID_ARGUMENT; retry: NEVER.
+// Documented message: "InvalidJSONBody".
+var InvalidJSONBody = rpcerr.CodeOf(&row121052)
 
-	// TriggerIDNotFound (121057): Storage does not hold the requested trigger ID.
-	//
-	// 请求中的触发器 ID 在存储中找不到。
-	//
-	// gRPC NOT_FOUND; retry: NEVER.
-	// Documented message: "TriggerIDNotFound".
-	TriggerIDNotFound = rpcerr.CodeOf(&row121057)
+// TriggerIDNotFound (121057): Storage does not hold the requested trigger ID.
+//
+// 请求中的触发器 ID 在存储中找不到。
+//
+// gRPC NOT_FOUND; retry: NEVER.
+// Documented message: "TriggerIDNotFound".
+var TriggerIDNotFound = rpcerr.CodeOf(&row121057)
 
-	// FunctionNameFormatErr (121058): The function name has the wrong format.
-	//
-	// 存储中函数名称格式错误。
-	//
-	// gRPC INVALID_ARGUMENT; retry: NEVER.
-	// Documented message: "FunctionNameFormatErr".
-	FunctionNameFormatErr = rpcerr.CodeOf(&row121058)
+// FunctionNameFormatErr (121058): The function name has the wrong format.
+//
+// 存储中函数名称格式错误。
+//
+// gRPC INVALID_ARGUMENT; retry: NEVER.
+// Documented message: "FunctionNameFormatErr".
+var FunctionNameFormatErr = rpcerr.CodeOf(&row121058)
 
-	// KVNotFound (122001): etcd does not hold the key.
-	//
-	// etcd 没有这样的 kv。
-	//
-	// gRPC NOT_FOUND; retry: NEVER.
-	// Documented message: "KVNotFound".
-	KVNotFound = rpcerr.CodeOf(&row122001)
+// KVNotFound (122001): etcd does not hold the key.
+//
+// etcd 没有这样的 kv。
+//
+// gRPC NOT_FOUND; retry: NEVER.
+// Documented message: "KVNotFound".
+var KVNotFound = rpcerr.CodeOf(&row122001)
 
-	// EtcdError (122002): etcd failed.
-	//
-	// etcd 中的错误。
-	//
-	// gRPC UNAVAILABLE; retry: IDEMPOTENT, after 1s.
-	// Documented message: "EtcdError".
-	EtcdError = rpcerr.CodeOf(&row122002)
+// EtcdError (122002): etcd failed.
+//
+// etcd 中的错误。
+//
+// gRPC UNAVAILABLE; retry: IDEMPOTENT, after 1s.
+// Documented message: "EtcdError".
+var EtcdError = rpcerr.CodeOf(&row122002)
 
-	// TransactionFailed (122003): An etcd transaction failed.
-	//
-	// etcd 事务出错。
-	//
-	// gRPC ABORTED; retry: HIGHER_LEVEL, after 500ms.
-	// Documented message: "TransactionFailed".
-	TransactionFailed = rpcerr.CodeOf(&row122003)
+// TransactionFailed (122003): An etcd transaction failed.
+//
+// etcd 事务出错。
+//
+// gRPC ABORTED; retry: HIGHER_LEVEL, after 500ms.
+// Documented message: "TransactionFailed".
+var TransactionFailed = rpcerr.CodeOf(&row122003)
 
-	// UnmarshalFailed (122004): Decoding from JSON failed.
-	//
-	// 反序列化为 JSON 时出错。
-	//
-	// gRPC INTERNAL; retry: NEVER.
-	// Documented message: "UnmarshalFailed".
-	UnmarshalFailed = rpcerr.CodeOf(&row122004)
+// UnmarshalFailed (122004): Decoding from JSON failed.
+//
+// 反序列化为 JSON 时出错。
+//
+// gRPC INTERNAL; retry: NEVER.
+// Documented message: "UnmarshalFailed".
+var UnmarshalFailed = rpcerr.CodeOf(&row122004)
 
-	// MarshalFailed (122005): Encoding to a string failed.
-	//
-	// 序列化为字符串时出错。
-	//
-	// gRPC INTERNAL; retry: NEVER.
-	// Documented message: "MarshalFailed".
-	MarshalFailed = rpcerr.CodeOf(&row122005)
+// MarshalFailed (122005): Encoding to a string failed.
+//
+// 序列化为字符串时出错。
+//
+// gRPC INTERNAL; retry: NEVER.
+// Documented message: "MarshalFailed".
+var MarshalFailed = rpcerr.CodeOf(&row122005)
 
-	// VersionOrAliasEmpty (122006): The version or the alias is an empty string.
-	//
-	// 版本或别名是空字符串。
-	//
-	// gRPC INVALID_ARGUMENT; retry: NEVER.
-	// Documented message: "VersionOrAliasEmpty".
-	VersionOrAliasEmpty = rpcerr.CodeOf(&row122006)
+// VersionOrAliasEmpty (122006): The version or the alias is an empty string.
+//
+// 版本或别名是空字符串。
+//
+// gRPC INVALID_ARGUMENT; retry: NEVER.
+// Documented message: "VersionOrAliasEmpty".
+var VersionOrAliasEmpty = rpcerr.CodeOf(&row122006)
 
-	// ResourceIDEmpty (122007): The resource ID is an empty string.
-	//
-	// 资源 ID 为空字符串。
-	//
-	// gRPC INVALID_ARGUMENT; retry: NEVER.
-	// Documented message: "ResourceIDEmpty".
-	ResourceIDEmpty = rpcerr.CodeOf(&row122007)
+// ResourceIDEmpty (122007): The resource ID is an empty string.
+//
+// 资源 ID 为空字符串。
+//
+// gRPC INVALID_ARGUMENT; retry: NEVER.
+// Documented message: "ResourceIDEmpty".
+var ResourceIDEmpty = rpcerr.CodeOf(&row122007)
 
-	// NoTenantInfo (122008): The tenant information is missing.
-	//
-	// 租户信息不存在。
-	//
-	// gRPC UNAUTHENTICATED; retry: NEVER.
-	// Documented message: "NoTenantInfo".
-	NoTenantInfo = rpcerr.CodeOf(&row122008)
+// NoTenantInfo (122008): The tenant information is missing.
+//
+// 租户信息不存在。
+//
+// gRPC UNAUTHENTICATED; retry: NEVER.
+// Documented message: "NoTenantInfo".
+var NoTenantInfo = rpcerr.CodeOf(&row122008)
 
-	// NoResourceInfo (122009): The resource information does not exist.
-	//
-	// 资源信息不存在。
-	//
-	// gRPC NOT_FOUND; retry: NEVER.
-	// Documented message: "NoResourceInfo".
-	NoResourceInfo = rpcerr.CodeOf(&row122009)
+// NoResourceInfo (122009): The resource information does not exist.
+//
+// 资源信息不存在。
+//
+// gRPC NOT_FOUND; retry: NEVER.
+// Documented message: "NoResourceInfo".
+var NoResourceInfo = rpcerr.CodeOf(&row122009)
 
-	// InvalidParam (130600): A parameter of the HTTP request could not be parsed.
-	//
-	// 解析 HTTP 请求的参数时出错。
-	//
-	// gRPC INVALID_ARGUMENT; retry: NEVER.
-	// Documented message: "InvalidParamErrorCode".
-	InvalidParam = rpcerr.CodeOf(&row130600)
+// InvalidParam (130600): A parameter of the HTTP request could not be parsed.
+//
+// 解析 HTTP 请求的参数时出错。
+//
+// gRPC INVALID_ARGUMENT; retry: NEVER.
+// Documented message: "InvalidParamErrorCode".
+var InvalidParam = rpcerr.CodeOf(&row130600)
 
-	// FunctionMetadataNotFound (150424): The function's metadata was not found.
-	//
-	// 找不到函数元数据。
-	//
-	// gRPC NOT_FOUND; retry: HIGHER_LEVEL, after 1s.
-	// Documented message: "function metadata not found".
-	FunctionMetadataNotFound = rpcerr.CodeOf(&row150424)
+// FunctionMetadataNotFound (150424): The function's metadata was not found.
+//
+// 找不到函数元数据。
+//
+// gRPC NOT_FOUND; retry: HIGHER_LEVEL, after 1s.
+// Documented message: "function metadata not found".
+var FunctionMetadataNotFound = rpcerr.CodeOf(&row150424)
 
-	// InstanceLabelNotFound (150444): The requested instance label does not exist.
-	//
-	// 指定实例 label 不存在。
-	//
-	// gRPC NOT_FOUND; retry: NEVER.
-	// Documented message: "instance label not found".
-	InstanceLabelNotFound = rpcerr.CodeOf(&row150444)
+// InstanceLabelNotFound (150444): The requested instance label does not exist.
+//
+// 指定实例 label 不存在。
+//
+// gRPC NOT_FOUND; retry: NEVER.
+// Documented message: "instance label not found".
+var InstanceLabelNotFound = rpcerr.CodeOf(&row150444)
 
-	// InternalSystemError (150500): An internal system error occurred.
-	//
-	// 系统内部错误。
-	//
-	// gRPC INTERNAL; retry: IDEMPOTENT, after 1s.
-	// Documented message: "internal system error".
-	InternalSystemError = rpcerr.CodeOf(&row150500)
+// InternalSystemError (150500): An internal system error occurred.
+//
+// 系统内部错误。
+//
+// gRPC INTERNAL; retry: IDEMPOTENT, after 1s.
+// Documented message: "internal system error".
+var InternalSystemError = rpcerr.CodeOf(&row150500)
 
-	// SubscribeStreamFailed (330404): Subscribing to the stream failed.
-	//
-	// 订阅流失败。
-	//
-	// gRPC INTERNAL; retry: IDEMPOTENT, after 1s.
-	// Documented message: "subcribe stream failed".
-	SubscribeStreamFailed = rpcerr.CodeOf(&row330404)
-)
+// SubscribeStreamFailed (330404): Subscribing to the stream failed.
+//
+// 订阅流失败。
+//
+// gRPC INTERNAL; retry: IDEMPOTENT, after 1s.
+// Documented message: "subcribe stream failed".
+var SubscribeStreamFailed = rpcerr.CodeOf(&row330404)
 
 // Catalog returns the catalogue: all codes of this package, by number and by reason.
 func Catalog() *rpcerr.Catalog { return &catalog }

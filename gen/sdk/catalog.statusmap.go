@@ -23,400 +23,397 @@ import (
 // its domain and number.
 const Domain = "sdk.yuanrong"
 
-// The codes of the catalogue, in the order of their numbers.
-var (
-	// ParamInvalid (1001): A parameter did not pass validation.
-	// Correct the parameter that the message names and call again.
-	//
-	// 参数校验失败。 根据 message 提示,恢复异常参数,重新调用函数。
-	//
-	// gRPC INVALID_ARGUMENT; retry: NEVER.
-	ParamInvalid = rpcerr.CodeOf(&row1001)
+// ParamInvalid (1001): A parameter did not pass validation.
+// Correct the parameter that the message names and call again.
+//
+// 参数校验失败。 根据 message 提示,恢复异常参数,重新调用函数。
+//
+// gRPC INVALID_ARGUMENT; retry: NEVER.
+var ParamInvalid = rpcerr.CodeOf(&row1001)
 
-	// ResourceNotEnough (1002): There are not enough resources.
-	// Check whether the request asks for more than the cluster manages.
-	//
-	// 资源不足。 检查是否申请资源超过内核所管理的资源。
-	//
-	// gRPC RESOURCE_EXHAUSTED; retry: SAFE, after 1s.
-	ResourceNotEnough = rpcerr.CodeOf(&row1002)
+// ResourceNotEnough (1002): There are not enough resources.
+// Check whether the request asks for more than the cluster manages.
+//
+// 资源不足。 检查是否申请资源超过内核所管理的资源。
+//
+// gRPC RESOURCE_EXHAUSTED; retry: SAFE, after 1s.
+var ResourceNotEnough = rpcerr.CodeOf(&row1002)
 
-	// InstanceNotFound (1003): No such instance.
-	// Check that the instance was created or scaled out.
-	//
-	// 找不到实例。 检查用例是否被正常申请扩容。
-	//
-	// gRPC NOT_FOUND; retry: HIGHER_LEVEL, after 100ms.
-	InstanceNotFound = rpcerr.CodeOf(&row1003)
+// InstanceNotFound (1003): No such instance.
+// Check that the instance was created or scaled out.
+//
+// 找不到实例。 检查用例是否被正常申请扩容。
+//
+// gRPC NOT_FOUND; retry: HIGHER_LEVEL, after 100ms.
+var InstanceNotFound = rpcerr.CodeOf(&row1003)
 
-	// InstanceDuplicated (1004): The request repeats an earlier one.
-	// Contact support.
-	//
-	// 重复请求。 联系我们。
-	//
-	// gRPC ALREADY_EXISTS; retry: NEVER.
-	InstanceDuplicated = rpcerr.CodeOf(&row1004)
+// InstanceDuplicated (1004): The request repeats an earlier one.
+// Contact support.
+//
+// 重复请求。 联系我们。
+//
+// gRPC ALREADY_EXISTS; retry: NEVER.
+var InstanceDuplicated = rpcerr.CodeOf(&row1004)
 
-	// InvokeRateLimited (1005): The request limit has been reached.
-	// Wait, then retry.
-	//
-	// 请求已达上限。 间隔一定时间后重试。
-	//
-	// gRPC RESOURCE_EXHAUSTED; retry: SAFE, after 1s.
-	InvokeRateLimited = rpcerr.CodeOf(&row1005)
+// InvokeRateLimited (1005): The request limit has been reached.
+// Wait, then retry.
+//
+// 请求已达上限。 间隔一定时间后重试。
+//
+// gRPC RESOURCE_EXHAUSTED; retry: SAFE, after 1s.
+var InvokeRateLimited = rpcerr.CodeOf(&row1005)
 
-	// ResourceConfigError (1006): The requested resources can never be scheduled.
-	// Check the resource configuration: it is wrong, or exceeds what any data plane manages or the permitted range.
-	//
-	// 资源错误无法调度。 检查配置资源是否有误,申请的资源是否超过每个数据面所管理的资源或者超过允许的范围。
-	//
-	// gRPC INVALID_ARGUMENT; retry: NEVER.
-	ResourceConfigError = rpcerr.CodeOf(&row1006)
+// ResourceConfigError (1006): The requested resources can never be scheduled.
+// Check the resource configuration: it is wrong, or exceeds what any data plane manages or the permitted range.
+//
+// 资源错误无法调度。 检查配置资源是否有误,申请的资源是否超过每个数据面所管理的资源或者超过允许的范围。
+//
+// gRPC INVALID_ARGUMENT; retry: NEVER.
+var ResourceConfigError = rpcerr.CodeOf(&row1006)
 
-	// InstanceExited (1007): The instance exited after exit or signal 15.
-	// Find out why the runtime failed and repair it.
-	//
-	// 执行了 exit 或 kill 15 后实例退出。 检查失败的 runtime 失败原因并进行修复。
-	//
-	// gRPC ABORTED; retry: HIGHER_LEVEL, after 200ms.
-	InstanceExited = rpcerr.CodeOf(&row1007)
+// InstanceExited (1007): The instance exited after exit or signal 15.
+// Find out why the runtime failed and repair it.
+//
+// 执行了 exit 或 kill 15 后实例退出。 检查失败的 runtime 失败原因并进行修复。
+//
+// gRPC ABORTED; retry: HIGHER_LEVEL, after 200ms.
+var InstanceExited = rpcerr.CodeOf(&row1007)
 
-	// ExtensionMetaError (1008): The ExtensionMeta configuration is wrong.
-	// Review ExtensionMeta and change it as the message says.
-	//
-	// ExtensionMeta 配置错误。 查看 ExtensionMeta 配置,并根据提示信息修改。
-	//
-	// gRPC INVALID_ARGUMENT; retry: NEVER.
-	ExtensionMetaError = rpcerr.CodeOf(&row1008)
+// ExtensionMetaError (1008): The ExtensionMeta configuration is wrong.
+// Review ExtensionMeta and change it as the message says.
+//
+// ExtensionMeta 配置错误。 查看 ExtensionMeta 配置,并根据提示信息修改。
+//
+// gRPC INVALID_ARGUMENT; retry: NEVER.
+var ExtensionMetaError = rpcerr.CodeOf(&row1008)
 
-	// GroupScheduleFailed (1010): A group of instances could not be created.
-	// Check the InvokeOptions with which the group was created.
-	//
-	// 成组实例创建失败。 查看成组实例创建参数 InvokeOptions 配置,查看是否配置问题。
-	//
-	// gRPC FAILED_PRECONDITION; retry: NEVER.
-	GroupScheduleFailed = rpcerr.CodeOf(&row1010)
+// GroupScheduleFailed (1010): A group of instances could not be created.
+// Check the InvokeOptions with which the group was created.
+//
+// 成组实例创建失败。 查看成组实例创建参数 InvokeOptions 配置,查看是否配置问题。
+//
+// gRPC FAILED_PRECONDITION; retry: NEVER.
+var GroupScheduleFailed = rpcerr.CodeOf(&row1010)
 
-	// GroupExitTogether (1011): A group of instances failed to exit.
-	// Check the InvokeOptions with which the group was created.
-	//
-	// 成组实例退出失败。 查看成组实例创建参数 InvokeOptions 配置,查看是否配置问题。
-	//
-	// gRPC ABORTED; retry: HIGHER_LEVEL, after 1s.
-	GroupExitTogether = rpcerr.CodeOf(&row1011)
+// GroupExitTogether (1011): A group of instances failed to exit.
+// Check the InvokeOptions with which the group was created.
+//
+// 成组实例退出失败。 查看成组实例创建参数 InvokeOptions 配置,查看是否配置问题。
+//
+// gRPC ABORTED; retry: HIGHER_LEVEL, after 1s.
+var GroupExitTogether = rpcerr.CodeOf(&row1011)
 
-	// CreateRateLimited (1012): The local rate limit refused to create an instance.
-	// Check the local scheduler's create rate limit.
-	//
-	// local 限流实例创建失败。 检查 local scheduler 创建流量限制。
-	//
-	// gRPC RESOURCE_EXHAUSTED; retry: SAFE, after 1s.
-	CreateRateLimited = rpcerr.CodeOf(&row1012)
+// CreateRateLimited (1012): The local rate limit refused to create an instance.
+// Check the local scheduler's create rate limit.
+//
+// local 限流实例创建失败。 检查 local scheduler 创建流量限制。
+//
+// gRPC RESOURCE_EXHAUSTED; retry: SAFE, after 1s.
+var CreateRateLimited = rpcerr.CodeOf(&row1012)
 
-	// InstanceEvicted (1013): The instance was evicted.
-	// Find out why the runtime failed and repair it.
-	//
-	// 实例被驱逐。 检查失败的 runtime 失败原因并进行修复。
-	//
-	// gRPC ABORTED; retry: HIGHER_LEVEL, after 200ms.
-	InstanceEvicted = rpcerr.CodeOf(&row1013)
+// InstanceEvicted (1013): The instance was evicted.
+// Find out why the runtime failed and repair it.
+//
+// 实例被驱逐。 检查失败的 runtime 失败原因并进行修复。
+//
+// gRPC ABORTED; retry: HIGHER_LEVEL, after 200ms.
+var InstanceEvicted = rpcerr.CodeOf(&row1013)
 
-	// AuthorizeFailed (1014): Authorization failed.
-	// Check the IAM verification policy.
-	//
-	// 鉴权失败。 检查 IAM 配置检验策略。
-	//
-	// gRPC PERMISSION_DENIED; retry: NEVER.
-	AuthorizeFailed = rpcerr.CodeOf(&row1014)
+// AuthorizeFailed (1014): Authorization failed.
+// Check the IAM verification policy.
+//
+// 鉴权失败。 检查 IAM 配置检验策略。
+//
+// gRPC PERMISSION_DENIED; retry: NEVER.
+var AuthorizeFailed = rpcerr.CodeOf(&row1014)
 
-	// FunctionMetaNotFound (1015): The function's metadata does not exist.
-	// Check that the function has been deployed.
-	//
-	// 函数元信息不存在。 检查是否已部署函数。
-	//
-	// gRPC NOT_FOUND; retry: NEVER.
-	FunctionMetaNotFound = rpcerr.CodeOf(&row1015)
+// FunctionMetaNotFound (1015): The function's metadata does not exist.
+// Check that the function has been deployed.
+//
+// 函数元信息不存在。 检查是否已部署函数。
+//
+// gRPC NOT_FOUND; retry: NEVER.
+var FunctionMetaNotFound = rpcerr.CodeOf(&row1015)
 
-	// InstanceInfoInvalid (1016): The instance information is incorrect.
-	// Contact support.
-	//
-	// 实例信息不正确。 联系我们。
-	//
-	// gRPC INTERNAL; retry: HIGHER_LEVEL, after 200ms.
-	InstanceInfoInvalid = rpcerr.CodeOf(&row1016)
+// InstanceInfoInvalid (1016): The instance information is incorrect.
+// Contact support.
+//
+// 实例信息不正确。 联系我们。
+//
+// gRPC INTERNAL; retry: HIGHER_LEVEL, after 200ms.
+var InstanceInfoInvalid = rpcerr.CodeOf(&row1016)
 
-	// ScheduleCanceled (1017): Scheduling of the instance was cancelled.
-	// The create request was cancelled while being scheduled: no resources became free in time, or Finalize was called meanwhile.
-	//
-	// 实例调度被取消。 create 请求调度时被取消,可能的情况是在调度超时时间内没有可用的资源、执行过程中调用 Finalize 等。
-	//
-	// gRPC ABORTED; retry: HIGHER_LEVEL, after 1s.
-	ScheduleCanceled = rpcerr.CodeOf(&row1017)
+// ScheduleCanceled (1017): Scheduling of the instance was cancelled.
+// The create request was cancelled while being scheduled: no resources became free in time, or Finalize was called meanwhile.
+//
+// 实例调度被取消。 create 请求调度时被取消,可能的情况是在调度超时时间内没有可用的资源、执行过程中调用 Finalize 等。
+//
+// gRPC ABORTED; retry: HIGHER_LEVEL, after 1s.
+var ScheduleCanceled = rpcerr.CodeOf(&row1017)
 
-	// UserCodeLoad (2001): The user code could not be loaded.
-	// Check the user library and its permissions.
-	//
-	// 用户代码无法加载。 检查用户 so 是否正常、权限是否配置正确等。
-	//
-	// gRPC FAILED_PRECONDITION; retry: NEVER.
-	UserCodeLoad = rpcerr.CodeOf(&row2001)
+// UserCodeLoad (2001): The user code could not be loaded.
+// Check the user library and its permissions.
+//
+// 用户代码无法加载。 检查用户 so 是否正常、权限是否配置正确等。
+//
+// gRPC FAILED_PRECONDITION; retry: NEVER.
+var UserCodeLoad = rpcerr.CodeOf(&row2001)
 
-	// UserFunctionException (2002): The user code raised an exception or dumped core.
-	// Correct the user function with the help of the stack and the message.
-	//
-	// 用户代码出现 core dump 或者异常。 根据相关堆栈和 msg,检查用户函数错误并修改。
-	//
-	// gRPC UNKNOWN; retry: NEVER.
-	UserFunctionException = rpcerr.CodeOf(&row2002)
+// UserFunctionException (2002): The user code raised an exception or dumped core.
+// Correct the user function with the help of the stack and the message.
+//
+// 用户代码出现 core dump 或者异常。 根据相关堆栈和 msg,检查用户函数错误并修改。
+//
+// gRPC UNKNOWN; retry: NEVER.
+var UserFunctionException = rpcerr.CodeOf(&row2002)
 
-	// RequestBetweenRuntimeBus (3001): The runtime could not be reached.
-	// Contact support.
-	//
-	// 连接 runtime 失败。 联系我们。
-	//
-	// gRPC UNAVAILABLE; retry: IDEMPOTENT, after 500ms.
-	RequestBetweenRuntimeBus = rpcerr.CodeOf(&row3001)
+// RequestBetweenRuntimeBus (3001): The runtime could not be reached.
+// Contact support.
+//
+// 连接 runtime 失败。 联系我们。
+//
+// gRPC UNAVAILABLE; retry: IDEMPOTENT, after 500ms.
+var RequestBetweenRuntimeBus = rpcerr.CodeOf(&row3001)
 
-	// InnerCommunication (3002): A communication error occurred.
-	// Check the network.
-	//
-	// 通讯错误。 查看环境网络是否正常。
-	//
-	// gRPC UNAVAILABLE; retry: IDEMPOTENT, after 500ms.
-	InnerCommunication = rpcerr.CodeOf(&row3002)
+// InnerCommunication (3002): A communication error occurred.
+// Check the network.
+//
+// 通讯错误。 查看环境网络是否正常。
+//
+// gRPC UNAVAILABLE; retry: IDEMPOTENT, after 500ms.
+var InnerCommunication = rpcerr.CodeOf(&row3002)
 
-	// InnerSystemError (3003): An internal error occurred.
-	// Contact support.
-	//
-	// 内部错误。 联系我们。
-	//
-	// gRPC INTERNAL; retry: IDEMPOTENT, after 1s.
-	InnerSystemError = rpcerr.CodeOf(&row3003)
+// InnerSystemError (3003): An internal error occurred.
+// Contact support.
+//
+// 内部错误。 联系我们。
+//
+// gRPC INTERNAL; retry: IDEMPOTENT, after 1s.
+var InnerSystemError = rpcerr.CodeOf(&row3003)
 
-	// DisconnectFrontendBus (3004): The frontend cannot reach busproxy.
-	// Check that busproxy runs on the frontend's node.
-	//
-	// frontend 连不上 busproxy。 检查 frontend 所在节点的 busproxy 是否正常运行。
-	//
-	// gRPC UNAVAILABLE; retry: SAFE, after 1s.
-	DisconnectFrontendBus = rpcerr.CodeOf(&row3004)
+// DisconnectFrontendBus (3004): The frontend cannot reach busproxy.
+// Check that busproxy runs on the frontend's node.
+//
+// frontend 连不上 busproxy。 检查 frontend 所在节点的 busproxy 是否正常运行。
+//
+// gRPC UNAVAILABLE; retry: SAFE, after 1s.
+var DisconnectFrontendBus = rpcerr.CodeOf(&row3004)
 
-	// EtcdOperationError (3005): Access to etcd failed.
-	// Collect the environment's information and contact support.
-	//
-	// etcd 存取异常。 收集环境信息,联系我们。
-	//
-	// gRPC UNAVAILABLE; retry: IDEMPOTENT, after 1s.
-	EtcdOperationError = rpcerr.CodeOf(&row3005)
+// EtcdOperationError (3005): Access to etcd failed.
+// Collect the environment's information and contact support.
+//
+// etcd 存取异常。 收集环境信息,联系我们。
+//
+// gRPC UNAVAILABLE; retry: IDEMPOTENT, after 1s.
+var EtcdOperationError = rpcerr.CodeOf(&row3005)
 
-	// BusDisconnection (3006): The connection to busproxy broke.
-	// Collect the environment's information and contact support.
-	//
-	// busproxy 断链。 收集环境信息,联系我们。
-	//
-	// gRPC UNAVAILABLE; retry: IDEMPOTENT, after 2s.
-	BusDisconnection = rpcerr.CodeOf(&row3006)
+// BusDisconnection (3006): The connection to busproxy broke.
+// Collect the environment's information and contact support.
+//
+// busproxy 断链。 收集环境信息,联系我们。
+//
+// gRPC UNAVAILABLE; retry: IDEMPOTENT, after 2s.
+var BusDisconnection = rpcerr.CodeOf(&row3006)
 
-	// RedisOperationError (3007): Access to Redis failed.
-	// Collect the environment's information and contact support.
-	//
-	// redis 存取异常。 收集环境信息,联系我们。
-	//
-	// gRPC UNAVAILABLE; retry: IDEMPOTENT, after 1s.
-	RedisOperationError = rpcerr.CodeOf(&row3007)
+// RedisOperationError (3007): Access to Redis failed.
+// Collect the environment's information and contact support.
+//
+// redis 存取异常。 收集环境信息,联系我们。
+//
+// gRPC UNAVAILABLE; retry: IDEMPOTENT, after 1s.
+var RedisOperationError = rpcerr.CodeOf(&row3007)
 
-	// K8SUnavailable (3008): Kubernetes cannot be reached.
-	// Collect the environment's information and contact support.
-	//
-	// K8S 不可达。 收集环境信息,联系我们。
-	//
-	// gRPC UNAVAILABLE; retry: SAFE, after 3s.
-	K8SUnavailable = rpcerr.CodeOf(&row3008)
+// K8SUnavailable (3008): Kubernetes cannot be reached.
+// Collect the environment's information and contact support.
+//
+// K8S 不可达。 收集环境信息,联系我们。
+//
+// gRPC UNAVAILABLE; retry: SAFE, after 3s.
+var K8SUnavailable = rpcerr.CodeOf(&row3008)
 
-	// FunctionAgentOperationError (3009): The function agent failed.
-	// Collect the environment's information and contact support.
-	//
-	// function agent 执行失败。 收集环境信息,联系我们。
-	//
-	// gRPC INTERNAL; retry: IDEMPOTENT, after 3s.
-	FunctionAgentOperationError = rpcerr.CodeOf(&row3009)
+// FunctionAgentOperationError (3009): The function agent failed.
+// Collect the environment's information and contact support.
+//
+// function agent 执行失败。 收集环境信息,联系我们。
+//
+// gRPC INTERNAL; retry: IDEMPOTENT, after 3s.
+var FunctionAgentOperationError = rpcerr.CodeOf(&row3009)
 
-	// StateMachineError (3010): The state machine failed.
-	// Collect the environment's information and contact support.
-	//
-	// 状态机执行失败。 收集环境信息,联系我们。
-	//
-	// gRPC INTERNAL; retry: HIGHER_LEVEL, after 500ms.
-	StateMachineError = rpcerr.CodeOf(&row3010)
+// StateMachineError (3010): The state machine failed.
+// Collect the environment's information and contact support.
+//
+// 状态机执行失败。 收集环境信息,联系我们。
+//
+// gRPC INTERNAL; retry: HIGHER_LEVEL, after 500ms.
+var StateMachineError = rpcerr.CodeOf(&row3010)
 
-	// LocalSchedulerOperationError (3011): The local scheduler's operation failed.
-	// Collect the environment's information and contact support.
-	//
-	// local scheduler 执行失败。 收集环境信息,联系我们。
-	//
-	// gRPC INTERNAL; retry: IDEMPOTENT, after 1s.
-	LocalSchedulerOperationError = rpcerr.CodeOf(&row3011)
+// LocalSchedulerOperationError (3011): The local scheduler's operation failed.
+// Collect the environment's information and contact support.
+//
+// local scheduler 执行失败。 收集环境信息,联系我们。
+//
+// gRPC INTERNAL; retry: IDEMPOTENT, after 1s.
+var LocalSchedulerOperationError = rpcerr.CodeOf(&row3011)
 
-	// RuntimeManagerOperationError (3012): The runtime manager's operation failed.
-	// Collect the environment's information and contact support.
-	//
-	// runtime manager 执行失败。 收集环境信息,联系我们。
-	//
-	// gRPC INTERNAL; retry: IDEMPOTENT, after 1s.
-	RuntimeManagerOperationError = rpcerr.CodeOf(&row3012)
+// RuntimeManagerOperationError (3012): The runtime manager's operation failed.
+// Collect the environment's information and contact support.
+//
+// runtime manager 执行失败。 收集环境信息,联系我们。
+//
+// gRPC INTERNAL; retry: IDEMPOTENT, after 1s.
+var RuntimeManagerOperationError = rpcerr.CodeOf(&row3012)
 
-	// InstanceManagerOperationError (3013): The instance manager's operation failed.
-	// Collect the environment's information and contact support.
-	//
-	// instance manager 执行失败。 收集环境信息,联系我们。
-	//
-	// gRPC INTERNAL; retry: IDEMPOTENT, after 1s.
-	InstanceManagerOperationError = rpcerr.CodeOf(&row3013)
+// InstanceManagerOperationError (3013): The instance manager's operation failed.
+// Collect the environment's information and contact support.
+//
+// instance manager 执行失败。 收集环境信息,联系我们。
+//
+// gRPC INTERNAL; retry: IDEMPOTENT, after 1s.
+var InstanceManagerOperationError = rpcerr.CodeOf(&row3013)
 
-	// LocalSchedulerAbnormal (3014): The local scheduler is in an abnormal state.
-	// Collect the environment's information and contact support.
-	//
-	// local scheduler 异常。 收集环境信息,联系我们。
-	//
-	// gRPC UNAVAILABLE; retry: SAFE, after 1s.
-	LocalSchedulerAbnormal = rpcerr.CodeOf(&row3014)
+// LocalSchedulerAbnormal (3014): The local scheduler is in an abnormal state.
+// Collect the environment's information and contact support.
+//
+// local scheduler 异常。 收集环境信息,联系我们。
+//
+// gRPC UNAVAILABLE; retry: SAFE, after 1s.
+var LocalSchedulerAbnormal = rpcerr.CodeOf(&row3014)
 
-	// IncorrectInitUsage (4001): init is used incorrectly.
-	// Change how init is used.
-	//
-	// init 使用有误。 修改 init 的使用方式。
-	//
-	// gRPC FAILED_PRECONDITION; retry: NEVER.
-	IncorrectInitUsage = rpcerr.CodeOf(&row4001)
+// IncorrectInitUsage (4001): init is used incorrectly.
+// Change how init is used.
+//
+// init 使用有误。 修改 init 的使用方式。
+//
+// gRPC FAILED_PRECONDITION; retry: NEVER.
+var IncorrectInitUsage = rpcerr.CodeOf(&row4001)
 
-	// InitConnectionFailed (4002): init could not connect.
-	// Check init's address and the network.
-	//
-	// init 连接失败。 查看 init 连接地址是否正确,环境网络是否正常。
-	//
-	// gRPC UNAVAILABLE; retry: IDEMPOTENT, after 2s.
-	InitConnectionFailed = rpcerr.CodeOf(&row4002)
+// InitConnectionFailed (4002): init could not connect.
+// Check init's address and the network.
+//
+// init 连接失败。 查看 init 连接地址是否正确,环境网络是否正常。
+//
+// gRPC UNAVAILABLE; retry: IDEMPOTENT, after 2s.
+var InitConnectionFailed = rpcerr.CodeOf(&row4002)
 
-	// DeserializationFailed (4003): Deserialization failed.
-	// Contact support.
-	//
-	// 反序列失败。 联系我们。
-	//
-	// gRPC INTERNAL; retry: NEVER.
-	DeserializationFailed = rpcerr.CodeOf(&row4003)
+// DeserializationFailed (4003): Deserialization failed.
+// Contact support.
+//
+// 反序列失败。 联系我们。
+//
+// gRPC INTERNAL; retry: NEVER.
+var DeserializationFailed = rpcerr.CodeOf(&row4003)
 
-	// InstanceIDEmpty (4004): The instance called in local mode does not exist.
-	// Check that the instance was created correctly.
-	//
-	// 本地模式所调用的实例不存在。 检查实例是否创建正确。
-	//
-	// gRPC NOT_FOUND; retry: NEVER.
-	InstanceIDEmpty = rpcerr.CodeOf(&row4004)
+// InstanceIDEmpty (4004): The instance called in local mode does not exist.
+// Check that the instance was created correctly.
+//
+// 本地模式所调用的实例不存在。 检查实例是否创建正确。
+//
+// gRPC NOT_FOUND; retry: NEVER.
+var InstanceIDEmpty = rpcerr.CodeOf(&row4004)
 
-	// GetOperationFailed (4005): get failed.
-	// Check that get's timeout is long enough; if it is, contact support.
-	//
-	// get 获取失败。 确定 get 超时时间是否合理,如确定无问题则联系我们。
-	//
-	// gRPC DEADLINE_EXCEEDED; retry: IDEMPOTENT, after 1s.
-	GetOperationFailed = rpcerr.CodeOf(&row4005)
+// GetOperationFailed (4005): get failed.
+// Check that get's timeout is long enough; if it is, contact support.
+//
+// get 获取失败。 确定 get 超时时间是否合理,如确定无问题则联系我们。
+//
+// gRPC DEADLINE_EXCEEDED; retry: IDEMPOTENT, after 1s.
+var GetOperationFailed = rpcerr.CodeOf(&row4005)
 
-	// IncorrectFunctionUsage (4006): The function is used incorrectly.
-	// Change how the function is called, as the message says.
-	//
-	// 函数使用方式有误。 根据提示 msg 修改调用函数的使用方式。
-	//
-	// gRPC FAILED_PRECONDITION; retry: NEVER.
-	IncorrectFunctionUsage = rpcerr.CodeOf(&row4006)
+// IncorrectFunctionUsage (4006): The function is used incorrectly.
+// Change how the function is called, as the message says.
+//
+// 函数使用方式有误。 根据提示 msg 修改调用函数的使用方式。
+//
+// gRPC FAILED_PRECONDITION; retry: NEVER.
+var IncorrectFunctionUsage = rpcerr.CodeOf(&row4006)
 
-	// IncorrectCreateUsage (4007): create is used incorrectly.
-	// Change create's parameters as the message says.
-	//
-	// create 错误。 根据提示 msg 修改相关 create 参数。
-	//
-	// gRPC INVALID_ARGUMENT; retry: NEVER.
-	IncorrectCreateUsage = rpcerr.CodeOf(&row4007)
+// IncorrectCreateUsage (4007): create is used incorrectly.
+// Change create's parameters as the message says.
+//
+// create 错误。 根据提示 msg 修改相关 create 参数。
+//
+// gRPC INVALID_ARGUMENT; retry: NEVER.
+var IncorrectCreateUsage = rpcerr.CodeOf(&row4007)
 
-	// IncorrectInvokeUsage (4008): invoke is used incorrectly.
-	// Change invoke's parameters as the message says.
-	//
-	// invoke 错误。 根据提示 msg 修改相关 invoke 参数。
-	//
-	// gRPC INVALID_ARGUMENT; retry: NEVER.
-	IncorrectInvokeUsage = rpcerr.CodeOf(&row4008)
+// IncorrectInvokeUsage (4008): invoke is used incorrectly.
+// Change invoke's parameters as the message says.
+//
+// invoke 错误。 根据提示 msg 修改相关 invoke 参数。
+//
+// gRPC INVALID_ARGUMENT; retry: NEVER.
+var IncorrectInvokeUsage = rpcerr.CodeOf(&row4008)
 
-	// IncorrectKillUsage (4009): kill is used incorrectly.
-	// Change kill's parameters as the message says.
-	//
-	// kill 错误。 根据提示 msg 修改相关 kill 参数。
-	//
-	// gRPC INVALID_ARGUMENT; retry: NEVER.
-	IncorrectKillUsage = rpcerr.CodeOf(&row4009)
+// IncorrectKillUsage (4009): kill is used incorrectly.
+// Change kill's parameters as the message says.
+//
+// kill 错误。 根据提示 msg 修改相关 kill 参数。
+//
+// gRPC INVALID_ARGUMENT; retry: NEVER.
+var IncorrectKillUsage = rpcerr.CodeOf(&row4009)
 
-	// RocksdbFailed (4201): A RocksDB operation failed.
-	// Collect the environment's information and contact support.
-	//
-	// 操作 rockdb 失败。 收集环境信息,联系我们。
-	//
-	// gRPC INTERNAL; retry: IDEMPOTENT, after 1s.
-	RocksdbFailed = rpcerr.CodeOf(&row4201)
+// RocksdbFailed (4201): A RocksDB operation failed.
+// Collect the environment's information and contact support.
+//
+// 操作 rockdb 失败。 收集环境信息,联系我们。
+//
+// gRPC INTERNAL; retry: IDEMPOTENT, after 1s.
+var RocksdbFailed = rpcerr.CodeOf(&row4201)
 
-	// SharedMemoryLimited (4202): The data read or written exceeds the shared memory.
-	// Check that the configured shared memory is as expected.
-	//
-	// 读写的数据超出了共享内存的大小。 查看配置共享内存是否符合预期。
-	//
-	// gRPC RESOURCE_EXHAUSTED; retry: IDEMPOTENT, after 1s.
-	SharedMemoryLimited = rpcerr.CodeOf(&row4202)
+// SharedMemoryLimited (4202): The data read or written exceeds the shared memory.
+// Check that the configured shared memory is as expected.
+//
+// 读写的数据超出了共享内存的大小。 查看配置共享内存是否符合预期。
+//
+// gRPC RESOURCE_EXHAUSTED; retry: IDEMPOTENT, after 1s.
+var SharedMemoryLimited = rpcerr.CodeOf(&row4202)
 
-	// OperateDiskFailed (4203): An operation on a disk file failed.
-	// Collect the environment's information and contact support.
-	//
-	// 操作磁盘文件失败。 收集环境信息,联系我们。
-	//
-	// gRPC INTERNAL; retry: IDEMPOTENT, after 1s.
-	OperateDiskFailed = rpcerr.CodeOf(&row4203)
+// OperateDiskFailed (4203): An operation on a disk file failed.
+// Collect the environment's information and contact support.
+//
+// 操作磁盘文件失败。 收集环境信息,联系我们。
+//
+// gRPC INTERNAL; retry: IDEMPOTENT, after 1s.
+var OperateDiskFailed = rpcerr.CodeOf(&row4203)
 
-	// InsufficientDiskSpace (4204): There is not enough disk space.
-	// Collect the environment's information and contact support.
-	//
-	// 磁盘空间不足。 收集环境信息,联系我们。
-	//
-	// gRPC RESOURCE_EXHAUSTED; retry: IDEMPOTENT, after 5s.
-	InsufficientDiskSpace = rpcerr.CodeOf(&row4204)
+// InsufficientDiskSpace (4204): There is not enough disk space.
+// Collect the environment's information and contact support.
+//
+// 磁盘空间不足。 收集环境信息,联系我们。
+//
+// gRPC RESOURCE_EXHAUSTED; retry: IDEMPOTENT, after 5s.
+var InsufficientDiskSpace = rpcerr.CodeOf(&row4204)
 
-	// ConnectionFailed (4205): The data system cannot be reached.
-	// Collect the environment's information and contact support.
-	//
-	// 数据系统连接失败。 收集环境信息,联系我们。
-	//
-	// gRPC UNAVAILABLE; retry: SAFE, after 1s.
-	ConnectionFailed = rpcerr.CodeOf(&row4205)
+// ConnectionFailed (4205): The data system cannot be reached.
+// Collect the environment's information and contact support.
+//
+// 数据系统连接失败。 收集环境信息,联系我们。
+//
+// gRPC UNAVAILABLE; retry: SAFE, after 1s.
+var ConnectionFailed = rpcerr.CodeOf(&row4205)
 
-	// DatasystemFailed (4299): Another data system error occurred.
-	// Collect the environment's information and contact support.
-	//
-	// 其他数据系统错误。 收集环境信息,联系我们。
-	//
-	// gRPC INTERNAL; retry: IDEMPOTENT, after 1s.
-	DatasystemFailed = rpcerr.CodeOf(&row4299)
+// DatasystemFailed (4299): Another data system error occurred.
+// Collect the environment's information and contact support.
+//
+// 其他数据系统错误。 收集环境信息,联系我们。
+//
+// gRPC INTERNAL; retry: IDEMPOTENT, after 1s.
+var DatasystemFailed = rpcerr.CodeOf(&row4299)
 
-	// DependencyFailed (4306): A request that this one depends on failed.
-	// Change create's parameters as the message says.
-	//
-	// 依赖的请求失败。 根据提示 msg 修改相关 create 参数。
-	//
-	// gRPC FAILED_PRECONDITION; retry: HIGHER_LEVEL.
-	DependencyFailed = rpcerr.CodeOf(&row4306)
+// DependencyFailed (4306): A request that this one depends on failed.
+// Change create's parameters as the message says.
+//
+// 依赖的请求失败。 根据提示 msg 修改相关 create 参数。
+//
+// gRPC FAILED_PRECONDITION; retry: HIGHER_LEVEL.
+var DependencyFailed = rpcerr.CodeOf(&row4306)
 
-	// Finalized (9000): The instance exited after finalize.
-	// Check whether the code still calls after Finalize or Terminate.
-	//
-	// 执行了 finalize 后实例退出。 查看代码是否在使用 Finalize 或者 Terminate 接口后又发起调用请求。
-	//
-	// gRPC FAILED_PRECONDITION; retry: HIGHER_LEVEL, after 200ms.
-	Finalized = rpcerr.CodeOf(&row9000)
-)
+// Finalized (9000): The instance exited after finalize.
+// Check whether the code still calls after Finalize or Terminate.
+//
+// 执行了 finalize 后实例退出。 查看代码是否在使用 Finalize 或者 Terminate 接口后又发起调用请求。
+//
+// gRPC FAILED_PRECONDITION; retry: HIGHER_LEVEL, after 200ms.
+var Finalized = rpcerr.CodeOf(&row9000)
 
 // Catalog returns the catalogue: all codes of this package, by number and by reason.
 func Catalog() *rpcerr.Catalog { return &catalog }

@@ -179,6 +179,9 @@ func (r *reader) checkDomain(enum protoreflect.EnumDescriptor, domain string) {
 		r.refuse(enum, "domain %q: it must be two or more labels joined by dots, at most %d bytes in all, "+
 			"each label of lower-case letters, digits and inner hyphens, such as billing.acme", domain, maxDomain)
 	}
+	if strings.HasSuffix(domain, ".yuanrong") && !strings.HasPrefix(string(enum.ParentFile().Package()), "yuanrong.") {
+		r.refuse(enum, "domain %q: what ends in .yuanrong is the platform's own", domain)
+	}
 }
 
 // checkKnown refuses what this version of the plugin would drop in silence.
@@ -333,7 +336,8 @@ func (r *reader) checkMeaning(o *catalogv1.CodeOptions, value protoreflect.EnumV
 	_, classKnown := errorsv1.RetryClass_name[int32(o.GetRetryClass())]
 	switch {
 	case o.GetRetryClass() == errorsv1.RetryClass_RETRY_CLASS_UNSPECIFIED:
-		r.refuse(value, "retry_class is missing")
+		r.refuse(value, "retry_class is missing: RETRY_CLASS_NEVER, _SAFE, _IDEMPOTENT or _HIGHER_LEVEL; "+
+			"where it may have been executed, _IDEMPOTENT")
 	case !classKnown:
 		r.refuse(value, "retry_class %d is not known", o.GetRetryClass())
 	}

@@ -109,18 +109,14 @@ func comment(g *protogen.GeneratedFile, lines ...string) {
 	}
 }
 
+// emitSentinels writes each code as a declaration of its own, because go doc shows
+// those one by one.
 func emitSentinels(g *protogen.GeneratedFile, c *catalogue) {
-	comment(g, "The codes of the catalogue, in the order of their numbers.")
-	g.P("var (")
-	for i, code := range c.codes {
-		if i > 0 {
-			g.P()
-		}
+	for _, code := range c.codes {
 		comment(g, sentinelDoc(c, code)...)
-		g.P(code.goName, " = rpcerr.CodeOf(&", rowName(code), ")")
+		g.P("var ", code.goName, " = rpcerr.CodeOf(&", rowName(code), ")")
+		g.P()
 	}
-	g.P(")")
-	g.P()
 }
 
 func sentinelDoc(c *catalogue, code code) []string {

@@ -258,7 +258,7 @@ func sentinelDocs(file *ast.File) map[string]string {
 		}
 		for _, spec := range vars.Specs {
 			if v := spec.(*ast.ValueSpec); v.Names[0].IsExported() {
-				docs[v.Names[0].Name] = v.Doc.Text()
+				docs[v.Names[0].Name] = vars.Doc.Text() // each has a declaration of its own
 			}
 		}
 	}

@@ -140,6 +140,7 @@ func (d *Decoder) readDetails(e *Error, st *spb.Status) {
 		e.code = d.code(info.domain, info.number)
 		e.requestID = validRequestID(string(info.requestID))
 		e.trimmed = info.trimmed
+		e.hinted = hinted
 		e.passedOn = hinted && hint.Class == Safe && retryInfo == nil
 		// A google.rpc.ErrorInfo of another domain speaks of another error.
 		if string(domain) == string(info.domain) {

@@ -152,13 +152,14 @@ func (e *Error) sealReceived(w Wire) *Error {
 		return e
 	}
 	// Whether RetryInfo goes with it depends on the method, which is another here.
-	switch sends := e.maySend(w.Idempotent); {
-	case sends == hasDetail(e.received, retryInfoType):
-		return e
-	case hasDetail(e.received, errorInfoType):
-		return e.withRetryInfo(sends)
+	sends, came := e.maySend(w.Idempotent), hasDetail(e.received, retryInfoType)
+	if !e.hinted && (e.retry.Class == Safe || sends != came) {
+		return e.derive().encoded(w) // the hint is in no detail of ours yet
 	}
-	return e.derive().encoded(w) // the hint was nowhere else
+	if sends == came {
+		return e
+	}
+	return e.withRetryInfo(sends)
 }
 
 func hasDetail(st *spb.Status, name string) bool {

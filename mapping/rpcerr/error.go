@@ -73,6 +73,7 @@ type Error struct {
 	inferred bool
 	parsed   bool
 	trimmed  bool
+	hinted   bool // the received status has the retry hint in our detail
 	passedOn bool // came as Safe without RetryInfo
 	sealed   bool // status was made for one call
 	attempts int
@@ -124,7 +125,7 @@ func (e *Error) derive() *Error {
 // relabel returns a copy of e that keeps the status it came in.
 func (e *Error) relabel() *Error {
 	d := e.copy()
-	d.received, d.info = e.received, e.info
+	d.received, d.info, d.hinted = e.received, e.info, e.hinted
 	d.status.Store(e.status.Load())
 	d.cut.Store(e.cut.Load())
 	return d
