@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math"
 	"net"
+	"os"
 	"strconv"
 	"strings"
 	"testing"
@@ -369,6 +370,13 @@ func TestHostile(t *testing.T) {
 		return e
 	}
 	seen := map[string]bool{}
+	readme, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := fmt.Sprintf("A table of %d hostile cases", len(hostileCases())); !strings.Contains(string(readme), want) {
+		t.Errorf("README.md does not say %q", want)
+	}
 	for _, h := range hostileCases() {
 		t.Run(h.name, func(t *testing.T) {
 			if seen[h.name] {
