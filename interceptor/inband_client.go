@@ -30,9 +30,6 @@ func (c *client) unaryInBand(ctx context.Context, method string, req, reply any,
 // error, and else the error in the reply, if there is one.
 func (c *client) settle(method string, reply any, err error) (typed error, e *mapping.Error, cause error) {
 	if err != nil {
-		if typedIn(err) != nil {
-			return err, nil, err // by an interceptor that may repeat calls itself
-		}
 		e, typed = c.translate(err)
 		return typed, e, err
 	}

@@ -21,11 +21,10 @@ func (s *server) answersInBand(ctx context.Context) bool {
 
 // answer sends an error in a reply, if the caller and the method call for it, and
 // reports whether it did. With a nil send it does nothing.
-func (s *server) answer(ctx context.Context, method string, e *mapping.Error, send func(proto.Message) error) bool {
+func (s *server) answer(ctx context.Context, method string, e *mapping.Error, idempotent bool, send func(proto.Message) error) bool {
 	if send == nil || !s.answersInBand(ctx) {
 		return false
 	}
-	idempotent := e.Retry().Class == mapping.Idempotent && s.methods.idempotent(method)
 	reply, ok := s.inBand.NewReply(replyType(method), e, idempotent)
 	return ok && send(reply) == nil
 }

@@ -18,9 +18,8 @@ import (
 const pushbackKey = "grpc-retry-pushback-ms"
 
 // policyCodes are the codes that a retry policy may sensibly list, and that
-// [ServiceConfig] lists by default. A server that answers one of them with "no retry"
-// takes from a client's throttle no more than the listed code takes anyway; with any
-// other code it would use up the retries of calls that deserve them.
+// [ServiceConfig] lists by default. With any other code a "no retry" would use up, in
+// the client's throttle, the retries of calls that deserve them.
 var policyCodes = [...]codes.Code{codes.Unavailable, codes.ResourceExhausted, codes.Aborted}
 
 func isPolicyCode(c codes.Code) bool {
@@ -35,9 +34,9 @@ func isPolicyCode(c codes.Code) bool {
 // setPushback tells clients that retry by themselves what to do about e, by exactly
 // one trailer. A trailer that the handler has set stands as it is, because gRPC cannot
 // take it back, and a second value would only forbid what the first allows.
-func setPushback(ctx context.Context, e *mapping.Error, idempotent bool) {
-	if grpc.ServerTransportStreamFromContext(ctx) == nil {
-		return // not in a call of gRPC, so that there is nothing to set it on
+func (s *server) setPushback(ctx context.Context, e *mapping.Error, idempotent bool) {
+	if s.silent || grpc.ServerTransportStreamFromContext(ctx) == nil {
+		return // outside a call of gRPC there is nothing to set it on
 	}
 	value := pushback(ctx, e, idempotent)
 	if value == "" || hasPushback(ctx) {
@@ -63,7 +62,11 @@ func pushback(ctx context.Context, e *mapping.Error, idempotent bool) string {
 	if repeatable && fits(ctx, retry.Delay) {
 		return strconv.FormatInt(retry.Delay.Milliseconds(), 10)
 	}
-	if isPolicyCode(e.GRPCCode()) {
+	// "No retry" takes a token from a client's throttle, even where the method has no
+	// policy. So it is said where a policy would run something twice or wait too long,
+	// and for other classes only on idempotent methods, which have one from us.
+	mayRunTwice := retry.Class == mapping.Safe || retry.Class == mapping.Idempotent
+	if isPolicyCode(e.GRPCCode()) && (mayRunTwice || idempotent) {
 		return "-1"
 	}
 	return ""
@@ -77,9 +80,10 @@ func fits(ctx context.Context, delay time.Duration) bool {
 	return !ok || time.Until(deadline) > delay+delay/8
 }
 
-// hasPushback reports whether the trailer is set already. The interface of gRPC can
-// only add to trailers; its own streams can be read, though.
+// hasPushback reports whether the trailer is, or may be, set already. The interface of
+// gRPC can only add to trailers; its own streams can be read, though. In one that
+// somebody has wrapped so that it cannot, a second value would do more harm than none.
 func hasPushback(ctx context.Context) bool {
 	stream, ok := grpc.ServerTransportStreamFromContext(ctx).(interface{ Trailer() metadata.MD })
-	return ok && len(stream.Trailer()[pushbackKey]) > 0
+	return !ok || len(stream.Trailer()[pushbackKey]) > 0
 }

@@ -60,8 +60,10 @@ func TestPushback(t *testing.T) {
 		{name: "delay longer than the deadline, code not listed", err: rest.SaveFileError, deadline: 500 * time.Millisecond, want: nil},
 
 		{name: "NEVER, UNAVAILABLE", err: sdk.InnerCommunication.AsError().DoNotRetry(), idempotent: true, want: []string{"-1"}},
-		{name: "NEVER, RESOURCE_EXHAUSTED", err: rest.AliasOutOfLimit, want: []string{"-1"}},
-		{name: "HIGHER_LEVEL, ABORTED", err: conflict, want: []string{"-1"}},
+		{name: "NEVER, RESOURCE_EXHAUSTED", err: rest.AliasOutOfLimit, idempotent: true, want: []string{"-1"}},
+		{name: "NEVER, RESOURCE_EXHAUSTED, no policy", err: rest.AliasOutOfLimit, want: nil},
+		{name: "HIGHER_LEVEL, ABORTED", err: conflict, idempotent: true, want: []string{"-1"}},
+		{name: "HIGHER_LEVEL, ABORTED, no policy", err: conflict, want: nil},
 		{name: "HIGHER_LEVEL, NOT_FOUND", err: sdk.InstanceNotFound, want: nil},
 		{name: "NEVER, INVALID_ARGUMENT", err: sdk.ParamInvalid, want: nil},
 
@@ -169,6 +171,8 @@ type recordedStream struct {
 	grpc.ServerTransportStream
 	trailer metadata.MD
 }
+
+func (s *recordedStream) Trailer() metadata.MD { return s.trailer }
 
 func (s *recordedStream) SetTrailer(md metadata.MD) error {
 	s.trailer = metadata.Join(s.trailer, md)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"net"
 	"time"
 
 	"google.golang.org/grpc"
@@ -46,11 +47,23 @@ type unaryCall struct {
 	space    [4]grpc.CallOption // for opts
 }
 
+// noStream is the peer's address before an attempt. gRPC replaces the peer if, and only
+// if, the attempt had a stream; not every connection has an address, so that nil would
+// not tell.
+type noStream struct{}
+
+func (noStream) Network() string { return "" }
+func (noStream) String() string  { return "" }
+
 // retryUnary makes a call, and repeats it while that is allowed and useful.
 func (c *client) retryUnary(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoker grpc.UnaryInvoker, opts ...grpc.CallOption) error {
 	call := &unaryCall{client: c, ctx: ctx, method: method, req: req, reply: reply, cc: cc, invoker: invoker}
-	// gRPC fills the peer in if, and only if, an attempt had a stream.
-	call.opts = append(append(call.space[:0], opts...), grpc.Peer(&call.last))
+	call.last.Addr = noStream{}
+	call.opts = call.space[:0]
+	if n := len(opts) + 1; n > len(call.space) {
+		call.opts = make([]grpc.CallOption, 0, n)
+	}
+	call.opts = append(append(call.opts, opts...), grpc.Peer(&call.last))
 	if len(c.observers) > 0 {
 		call.start = time.Now()
 	}
@@ -69,7 +82,12 @@ func (c *unaryCall) run() error {
 		if e == nil {
 			return typed
 		}
-		unsent := c.last.Addr == nil && e.Origin() == mapping.OriginTransport
+		if e.Attempts() > 0 { // an interceptor inside has repeated it
+			c.attempts = e.Attempts()
+			c.observe(e, err, 0, false)
+			return typed
+		}
+		unsent := c.last.Addr == net.Addr(noStream{}) && e.Origin() == mapping.OriginTransport
 		if unsent {
 			e = e.WithOrigin(mapping.OriginUnsent)
 		}
@@ -98,7 +116,7 @@ func (c *unaryCall) next(e *mapping.Error) (time.Duration, bool) {
 	policy := &c.client.retry.policy
 	settings := settingsOf(c.opts, policy.MaxAttempts)
 	idempotent := settings.idempotent ||
-		e.Retry().Class == mapping.Idempotent && c.client.methods.idempotent(c.method)
+		e.Repeatable(true) && !e.Repeatable(false) && c.client.methods.idempotent(c.method)
 	next, delay := mapping.Advise(e, idempotent)
 	if next != mapping.Repeat || settings.maxAttempts == 1 || c.ctx.Err() != nil {
 		return 0, false
@@ -107,8 +125,7 @@ func (c *unaryCall) next(e *mapping.Error) (time.Duration, bool) {
 		return 0, false
 	}
 	wait := policy.backoff(c.attempts, delay, c.client.retry.random())
-	deadline, ok := c.ctx.Deadline()
-	return wait, !ok || time.Until(deadline) > wait
+	return wait, fits(c.ctx, wait)
 }
 
 // leftToGRPC reports whether gRPC's own retries are on for the method.
@@ -140,6 +157,9 @@ func (c *unaryCall) reset() {
 			*o.TrailerAddr = nil
 		case grpc.PeerCallOption:
 			*o.PeerAddr = peer.Peer{}
+			if o.PeerAddr == &c.last {
+				c.last.Addr = noStream{}
+			}
 		}
 	}
 }

@@ -118,7 +118,8 @@ func (p RetryPolicy) tokens() (maximum, refill int64) {
 //
 // Where gRPC's own retries are on for a method, because a service config says so,
 // they repeat its calls and this does not, so that the two never multiply. That does
-// not hold for policies of an xDS route, which cannot be seen from here. Streams are
+// not hold for policies of an xDS route, which cannot be seen from here, and with
+// grpc.WithDisableRetry a policy keeps both from repeating. Streams are
 // left to gRPC altogether: see [ServiceConfig].
 //
 // Attempts are made with the same context and metadata. The reply is reset before

@@ -939,18 +939,23 @@ func TestStorm(t *testing.T) {
 }
 
 func TestRetryAllocations(t *testing.T) {
-	measure := func(opts ...interceptor.ClientOption) float64 {
+	measure := func(n int, opts ...interceptor.ClientOption) float64 {
 		unary := interceptor.UnaryClient(opts...)
 		invoker := func(context.Context, string, any, any, *grpc.ClientConn, ...grpc.CallOption) error { return nil }
-		callOpts := []grpc.CallOption{grpc.WaitForReady(true)}
+		callOpts := make([]grpc.CallOption, n)
+		for i := range callOpts {
+			callOpts[i] = grpc.WaitForReady(true)
+		}
 		return testing.AllocsPerRun(100, func() {
 			_ = unary(context.Background(), unaryMethod, nil, nil, nil, invoker, callOpts...)
 		})
 	}
-	if got := measure(); got != 0 {
-		t.Errorf("a call that succeeds costs %v allocations with retry off, want none", got)
-	}
-	if got := measure(interceptor.WithRetry(interceptor.RetryPolicy{})); got > 2 {
-		t.Errorf("a call that succeeds costs %v allocations with retry on, want at most 2", got)
+	for _, n := range []int{0, 1, 3, 4, 8, 20} {
+		if got := measure(n); got != 0 {
+			t.Errorf("a call with %d options that succeeds costs %v allocations with retry off, want none", n, got)
+		}
+		if got := measure(n, interceptor.WithRetry(interceptor.RetryPolicy{})); got > 2 {
+			t.Errorf("a call with %d options that succeeds costs %v allocations with retry on, want at most 2", n, got)
+		}
 	}
 }

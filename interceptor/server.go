@@ -105,23 +105,29 @@ func (s *server) isPlain() bool {
 	return !s.recovers && len(s.observers) == 0 && s.inBand == nil
 }
 
-// seal returns the error that gRPC is to send for what a handler returned.
+// seal returns the error that gRPC is to send for what a handler returned, and tells
+// clients by a trailer whether to repeat the call.
 func (s *server) seal(ctx context.Context, method string, err error) *mapping.Error {
-	e := s.mapper.Map(ctx, err)
+	e, idempotent := s.prepare(ctx, method, err)
+	s.setPushback(ctx, e, idempotent)
+	return e
+}
+
+// prepare returns the error to be sent for what a handler returned, and whether the
+// method is idempotent, if that matters.
+func (s *server) prepare(ctx context.Context, method string, err error) (e *mapping.Error, idempotent bool) {
+	e = s.mapper.Map(ctx, err)
 	w := rpcerr.Wire{RequestID: s.requestID(ctx), Budget: s.budget}
 	if w.RequestID == "" && s.hidesCause(e) {
 		w.RequestID = newRequestID()
 	}
 	w.Idempotent = dependsOnMethod(e) && s.methods.idempotent(method)
 	w.Details = s.localized(ctx, e)
-	e = e.Seal(w)
-	if !s.silent && !s.answersInBand(ctx) {
-		setPushback(ctx, e, w.Idempotent)
-	}
-	return e
+	return e.Seal(w), w.Idempotent
 }
 
-// dependsOnMethod reports whether the method decides if the call may be repeated.
+// dependsOnMethod reports whether the method decides what clients are told about
+// repeating the call.
 func dependsOnMethod(e *mapping.Error) bool {
 	switch e.Retry().Class {
 	case mapping.Idempotent:
@@ -129,7 +135,7 @@ func dependsOnMethod(e *mapping.Error) bool {
 	case mapping.Safe:
 		return e.Origin() != mapping.OriginLocal
 	}
-	return false
+	return !e.Code().IsZero() && isPolicyCode(e.GRPCCode())
 }
 
 // hidesCause reports whether the client learns less than the handler said, so that
@@ -159,8 +165,11 @@ func (s *server) watch(ctx context.Context, method string, handler func() error,
 	if err == nil {
 		return nil
 	}
-	ev.Error = s.seal(ctx, method, err)
-	ev.InBand = s.answer(ctx, method, ev.Error, send)
+	var idempotent bool
+	ev.Error, idempotent = s.prepare(ctx, method, err)
+	if ev.InBand = s.answer(ctx, method, ev.Error, idempotent, send); !ev.InBand {
+		s.setPushback(ctx, ev.Error, idempotent)
+	}
 	ev.Duration = time.Since(start)
 	if ev.RequestID = ev.Error.RequestID(); ev.RequestID == "" {
 		ev.RequestID = s.requestID(ctx)

@@ -46,7 +46,7 @@ type ServiceConfig struct {
 	// Retry is the policy of the idempotent methods. MaxAttempts is 2 to 5. The backoff
 	// counts only where no server could say how long to wait, so the default of
 	// InitialBackoff is here what the catalogue asks for after a broken connection,
-	// 500 ms; gRPC makes it up to a fifth shorter or longer. MaxDelay has no counterpart
+	// 500 ms; gRPC varies it at random. MaxDelay has no counterpart
 	// and does not count. Negative MaxTokens means that there is no throttle.
 	Retry RetryPolicy
 	// Codes are those after which a call is repeated. The default is UNAVAILABLE,
@@ -112,7 +112,7 @@ type (
 // everything that is wrong, for what gRPC would refuse and also for what it would
 // silently ignore or cut: services and methods that do not exist or come twice, codes
 // that must not be retried, more than 5 attempts, a first backoff above the highest,
-// services of which there is nothing to say.
+// services of none of which there is anything to say.
 func (c ServiceConfig) JSON() (string, error) {
 	policy, err := c.retryPolicy()
 	services, serviceErr := c.services()

@@ -156,7 +156,11 @@ func (p *place) write(reply protoreflect.Message, e *Error, idempotent bool) boo
 	}
 	m.Set(p.code, number)
 	m.Set(p.message, protoreflect.ValueOfString(utf8Only(e.Message())))
-	retryable, reason := flags(e.Retry().Class, idempotent)
+	class := e.Retry().Class
+	if class == Safe && !idempotent && e.Origin() != OriginLocal {
+		class = Idempotent // what was done before it was passed on, nobody knows
+	}
+	retryable, reason := flags(class, idempotent)
 	if p.retryable != nil {
 		m.Set(p.retryable, protoreflect.ValueOfBool(retryable))
 	}

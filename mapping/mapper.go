@@ -98,8 +98,12 @@ func (m *Mapper) match(ctx context.Context, err error) *Error {
 	case interface{ GRPCStatus() *status.Status }:
 		// Without inference: what a handler says plainly stays plain.
 		if e, ok := (&Decoder{Catalogs: platform[:]}).FromStatus(x.GRPCStatus()); ok {
-			// The handler's own words: another mapper around this one must not take
-			// them for those of another service.
+			// One with a platform code came over a wire somewhere, for handlers raise
+			// errors and codes. A plain one is the handler's own word: another mapper
+			// around this one must not take it for that of another service.
+			if hasOwnCode(e) {
+				return e
+			}
 			return e.WithOrigin(OriginLocal)
 		}
 	}
@@ -158,7 +162,7 @@ func (m *Mapper) fallback() Code {
 // nobody repeats the call by itself (see [rpcerr.Error.Repeatable]).
 func Relay(e *Error) *Error {
 	if e.Parsed() {
-		return e.Code().Wrap(e)
+		return e.Code().Wrap(e).WithOrigin(e.Origin())
 	}
 	if hasOwnCode(e) {
 		return e.WithoutDebugInfo()

@@ -38,7 +38,7 @@ func (n Next) String() string {
 // it twice has the effect of running it once.
 //
 //   - a call that never left ([OriginUnsent]): Repeat, whatever the class, unless it
-//     was cancelled;
+//     was cancelled or its time was over;
 //   - class [Safe]: Repeat, unless a service in the middle passed the error on and the
 //     call is not idempotent ([rpcerr.Error.Repeatable]);
 //   - class [Idempotent]: Repeat if the call is idempotent, else GiveUp;
@@ -67,13 +67,13 @@ func Advise(err error, idempotent bool) (Next, time.Duration) {
 	return GiveUp, 0
 }
 
-// adviseUnsent is Advise for a call that never left. CANCELLED means that its context
-// or its connection was closed, which does not get better. With UNAVAILABLE the
+// adviseUnsent is Advise for a call that never left. CANCELLED and DEADLINE_EXCEEDED
+// mean that its context or its connection is at an end, which does not get better. With UNAVAILABLE the
 // connection is being made again, which takes a while; for other reasons, such as a
 // token that could not be had, no peer has asked for any delay.
 func adviseUnsent(c codes.Code, delay time.Duration) (Next, time.Duration) {
 	switch c {
-	case codes.Canceled:
+	case codes.Canceled, codes.DeadlineExceeded:
 		return GiveUp, 0
 	case codes.Unavailable:
 		return Repeat, delay
