@@ -483,17 +483,22 @@ func TestLostStatus(t *testing.T) {
 		streamer := func(context.Context, *grpc.StreamDesc, *grpc.ClientConn, string, ...grpc.CallOption) (grpc.ClientStream, error) {
 			return &scriptedStream{recv: test.recv}, nil
 		}
-		stream, err := interceptor.StreamClient()(context.Background(), &grpc.StreamDesc{ClientStreams: true, ServerStreams: true}, nil, "/s/m", streamer)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for range 2 {
-			err := stream.RecvMsg(nil)
-			if test.want != nil && err != test.want {
-				t.Errorf("%s: got %v, want %v itself", test.name, err, test.want)
+		for name, opts := range map[string][]interceptor.ClientOption{
+			"alone":        nil,
+			"reading code": {interceptor.WithInBand(nil), interceptor.WithInBandStreams("/s/m")},
+		} {
+			stream, err := interceptor.StreamClient(opts...)(context.Background(), &grpc.StreamDesc{ClientStreams: true, ServerStreams: true}, nil, "/s/m", streamer)
+			if err != nil {
+				t.Fatal(err)
 			}
-			if test.want == nil && typed(t, err).GRPCCode() != codes.Unavailable {
-				t.Errorf("%s: got %v, want %v", test.name, err, down)
+			for range 2 {
+				err := stream.RecvMsg(nil)
+				if test.want != nil && err != test.want {
+					t.Errorf("%s, %s: got %v, want %v itself", test.name, name, err, test.want)
+				}
+				if test.want == nil && typed(t, err).GRPCCode() != codes.Unavailable {
+					t.Errorf("%s, %s: got %v, want %v", test.name, name, err, down)
+				}
 			}
 		}
 	}

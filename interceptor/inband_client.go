@@ -66,7 +66,7 @@ func (c *client) openInBand(ctx context.Context, desc *grpc.StreamDesc, cc *grpc
 		cancel()
 		return nil, c.report(ctx, method, start, err)
 	}
-	s := &clientStream{ClientStream: inner, client: c, ctx: ctx, method: method, start: start}
+	s := &clientStream{ClientStream: inner, client: c, ctx: ctx, method: method, start: start, replays: replays(desc, cc, method)}
 	return &inBandStream{clientStream: s, cancel: cancel, replies: desc.ServerStreams}, nil
 }
 

@@ -38,8 +38,7 @@ type Event struct {
 	Error *mapping.Error
 	// Cause is the real error, with everything that did not cross: on the server
 	// what the handler returned, nil if it panicked; on the client what gRPC
-	// returned, or the reply that the code was in, which is only to be read before the
-	// observer returns if the call is repeated.
+	// returned, or the reply that the code was in.
 	Cause error
 	// InBand tells that the error crossed in a reply of a call that ended OK: on the
 	// server because the caller does not understand statuses, on the client because

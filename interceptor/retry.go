@@ -97,6 +97,9 @@ func (c *unaryCall) run() error {
 			c.observe(e, err, 0, false)
 			return e
 		}
+		if kept := c.keepReply(err); kept != nil {
+			err, e = kept, e.WithCause(kept)
+		}
 		c.observe(e, err, wait, true)
 		if ended := c.client.retry.sleep(c.ctx, wait); ended != nil {
 			e = e.WithCause(errors.Join(err, ended))
@@ -105,6 +108,20 @@ func (c *unaryCall) run() error {
 		}
 		c.reset()
 	}
+}
+
+// keepReply returns a copy of the reply that an error was in, for observers to keep:
+// the next attempt fills the caller's again.
+func (c *unaryCall) keepReply(cause error) error {
+	inBand, ok := cause.(*mapping.InBandReply)
+	if !ok || len(c.client.observers) == 0 {
+		return nil
+	}
+	reply, ok := inBand.Reply.(proto.Message)
+	if !ok {
+		return nil
+	}
+	return &mapping.InBandReply{Reply: proto.Clone(reply), RetryReason: inBand.RetryReason}
 }
 
 // next reports whether the call is repeated, and after which wait.

@@ -58,7 +58,9 @@ type httpRetry struct {
 // this very call is safe, for there are clients that repeat on its mere presence: with
 // class SAFE, and with IDEMPOTENT if the server found the method idempotent.
 //
-// The error is what [FromError] finds in err. Of an error without a gRPC status and
+// The error is what [FromError] finds in err; one that our client interceptor got from
+// another service is passed on by [Relay], so that its text does not cross where a
+// gRPC server would not let it. Of an error without a gRPC status and
 // without a code nothing is written but 3003 and the catalogue's text; context errors
 // are CANCELLED and DEADLINE_EXCEEDED. An error without a platform code has the HTTP
 // status as its code, and no domain. For nil nothing is written.
@@ -67,8 +69,11 @@ func WriteHTTP(w http.ResponseWriter, err error) {
 		return
 	}
 	e, ok := FromError(err)
-	if !ok {
+	switch typed, _ := err.(*Error); {
+	case !ok:
 		e = new(Mapper).Map(context.Background(), err)
+	case typed != nil && typed.Origin() != OriginLocal:
+		e = Relay(e)
 	}
 	httpStatus := HTTPStatus(e.GRPCCode())
 	body := httpBody{
@@ -76,8 +81,8 @@ func WriteHTTP(w http.ResponseWriter, err error) {
 		Metadata: e.Metadata(), RequestID: e.RequestID(),
 	}
 	h := w.Header()
-	for _, ofSuccess := range [...]string{"Content-Length", "Content-Encoding", "Etag", "Last-Modified", "Cache-Control"} {
-		h.Del(ofSuccess)
+	for _, stale := range [...]string{"Content-Length", "Content-Encoding", "Etag", "Last-Modified", "Cache-Control", headerInnerCode, headerRetryAfter} {
+		h.Del(stale)
 	}
 	if !e.Code().IsZero() {
 		body.Code, body.Domain, body.Reason = e.Code().Number(), e.Code().Domain(), e.Reason()

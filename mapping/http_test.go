@@ -435,3 +435,26 @@ func FuzzParseHTTP(f *testing.F) {
 		}
 	})
 }
+
+// Headers that stood there before belong to another answer.
+func TestWriteHTTPRemovesStaleHeaders(t *testing.T) {
+	t.Parallel()
+	w := httptest.NewRecorder()
+	w.Header().Set("X-Inner-Code", "1002")
+	w.Header().Set("Retry-After", "5")
+	mapping.WriteHTTP(w, status.Error(codes.InvalidArgument, "bad"))
+	if got := w.Header(); got.Get("X-Inner-Code") != "" || got.Get("Retry-After") != "" {
+		t.Errorf("headers %v, want neither X-Inner-Code nor Retry-After", got)
+	}
+}
+
+// What a service could not reach is not for its own callers to know.
+func TestWriteHTTPHidesTheTextOfOthers(t *testing.T) {
+	t.Parallel()
+	e, _ := mapping.FromStatus(status.New(codes.Unavailable, "connection error: dial tcp 10.0.0.7:22"))
+	w := httptest.NewRecorder()
+	mapping.WriteHTTP(w, e)
+	if body := w.Body.String(); strings.Contains(body, "10.0.0.7") || !strings.Contains(body, `"code":3002`) {
+		t.Errorf("body %s, want 3002 with the catalogue's text", body)
+	}
+}

@@ -177,7 +177,7 @@ func (b *InBand) NewReply(t protoreflect.MessageType, e *Error, idempotent bool)
 	}
 	reply := t.New()
 	places := b.readerOf(reply.Interface()).shape
-	if len(places) == 0 || !places[0].write(reply, e, idempotent) {
+	if len(places) == 0 || !places[0].write(reply, e, idempotent) || proto.CheckInitialized(reply.Interface()) != nil {
 		return nil, false
 	}
 	return reply.Interface(), true

@@ -155,7 +155,8 @@ func (p *place) write(reply protoreflect.Message, e *Error, idempotent bool) boo
 		m = reply.Mutable(p.nested).Message()
 	}
 	m.Set(p.code, number)
-	m.Set(p.message, protoreflect.ValueOfString(utf8Only(e.Message())))
+	// The message of the status, which was cut to the budget when e was sealed.
+	m.Set(p.message, protoreflect.ValueOfString(utf8Only(e.GRPCStatus().Message())))
 	class := e.Retry().Class
 	if class == Safe && !idempotent && e.Origin() != OriginLocal {
 		class = Idempotent // what was done before it was passed on, nobody knows

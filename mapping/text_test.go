@@ -224,3 +224,14 @@ func numberOf(c mapping.Code) string {
 	text := c.String() // "REASON (1003)"
 	return strings.TrimSuffix(text[strings.LastIndexByte(text, '(')+1:], ")")
 }
+
+// A text says nothing about what was executed, whatever the catalogue's class.
+func TestParsedCodeIsNotSafe(t *testing.T) {
+	t.Parallel()
+	d := mapping.NewDecoder()
+	d.Parse = func(string) mapping.Code { return sdk.ResourceNotEnough }
+	e, _ := d.FromStatus(status.New(codes.Unknown, "user function raised: code: 1002, message: no seats left"))
+	if e.Code() != sdk.ResourceNotEnough || e.Retry().Class != mapping.Idempotent {
+		t.Errorf("got %v of class %v, want 1002 of class IDEMPOTENT", e.Code(), e.Retry().Class)
+	}
+}

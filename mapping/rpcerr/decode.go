@@ -98,6 +98,9 @@ func (d *Decoder) FromStatus(st *status.Status) (*Error, bool) {
 	} else if d.Parse != nil {
 		if c := d.Parse(e.message); !c.IsZero() {
 			e.code, e.retry, e.parsed = c, c.Retry(), true
+			if e.retry.Class == Safe { // a text says nothing about what was executed
+				e.retry.Class = Idempotent
+			}
 		}
 	}
 	if e.code.IsZero() && d.Infer != nil {
