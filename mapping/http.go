@@ -4,12 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
 	"google.golang.org/genproto/googleapis/rpc/code"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/types/known/anypb"
 
 	"github.com/openyuanrong/statusmap/mapping/internal/httpcode"
 )
@@ -98,18 +100,14 @@ func WriteHTTP(w http.ResponseWriter, err error) {
 	_ = json.NewEncoder(w).Encode(body) // a client that is gone needs no answer
 }
 
-// isRepeatable reports whether this very call may be repeated as it is. Whether the
-// method is idempotent is known from whoever sealed the error: then RetryInfo is there.
+// isRepeatable reports whether this very call may be repeated as it is. The status
+// says so by RetryInfo: whoever made it knew whether the method is idempotent, and
+// whether a service in the middle has passed the error on.
 func isRepeatable(e *Error) bool {
-	switch e.Retry().Class {
-	case Safe:
-		return true
-	case Idempotent:
-		for _, d := range e.GRPCStatus().Proto().GetDetails() {
-			if d.MessageIs((*errdetails.RetryInfo)(nil)) {
-				return true
-			}
-		}
+	if !e.Repeatable(true) {
+		return false
 	}
-	return false
+	return slices.ContainsFunc(e.GRPCStatus().Proto().GetDetails(), func(d *anypb.Any) bool {
+		return d.MessageIs((*errdetails.RetryInfo)(nil))
+	})
 }

@@ -15,11 +15,15 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/protoadapt"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/openyuanrong/statusmap/gen/rest"
 	"github.com/openyuanrong/statusmap/gen/sdk"
+	errorsv1 "github.com/openyuanrong/statusmap/gen/yuanrong/errors/v1"
 	"github.com/openyuanrong/statusmap/mapping"
 	"github.com/openyuanrong/statusmap/mapping/rpcerr"
 )
@@ -457,5 +461,26 @@ func TestWriteHTTPHidesTheTextOfOthers(t *testing.T) {
 	mapping.WriteHTTP(w, e)
 	if body := w.Body.String(); strings.Contains(body, "10.0.0.7") || !strings.Contains(body, `"code":3002`) {
 		t.Errorf("body %s, want 3002 with the catalogue's text", body)
+	}
+}
+
+// An error that a service in the middle passed on is not to be repeated on the mere
+// presence of a header.
+func TestWriteHTTPOfAPassedOnError(t *testing.T) {
+	t.Parallel()
+	details := []protoadapt.MessageV1{
+		&errorsv1.ErrorInfo{Domain: sdk.Domain, Number: 1002, Retry: &errorsv1.RetryHint{Class: errorsv1.RetryClass_RETRY_CLASS_SAFE, DelayMs: 1000}},
+		&errdetails.RetryInfo{RetryDelay: durationpb.New(time.Second)},
+	}
+	for n, want := range map[int]string{1: "", 2: "1"} { // without RetryInfo and with it
+		st, err := status.New(codes.ResourceExhausted, "full").WithDetails(details[:n]...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := httptest.NewRecorder()
+		mapping.WriteHTTP(w, st.Err())
+		if got := w.Header().Get("Retry-After"); got != want {
+			t.Errorf("with %d details: Retry-After %q, want %q", n, got, want)
+		}
 	}
 }
