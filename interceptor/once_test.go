@@ -2,6 +2,7 @@ package interceptor_test
 
 import (
 	"context"
+	"errors"
 	"net"
 	"testing"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"google.golang.org/grpc/codes"
 	testgrpc "google.golang.org/grpc/interop/grpc_testing"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/openyuanrong/statusmap/gen/rest"
 	"github.com/openyuanrong/statusmap/gen/sdk"
@@ -162,5 +164,33 @@ func TestAdviseEndsWithTheDeadline(t *testing.T) {
 	err = unaryCall(ctx, conn, grpc.WaitForReady(true))
 	if next, _ := mapping.Advise(err, true); status.Code(err) != codes.DeadlineExceeded || next != mapping.GiveUp {
 		t.Errorf("after %v the advice is to %v, want to give up", err, next)
+	}
+}
+
+// An observer may keep what it sees: the reply of an attempt is not filled again by
+// the next one.
+func TestObserversKeepReplies(t *testing.T) {
+	var causes []error
+	unary := interceptor.UnaryClient(interceptor.WithInBand(nil), interceptor.WithRetry(interceptor.RetryPolicy{InitialBackoff: time.Millisecond}),
+		interceptor.WithObserver(func(_ context.Context, ev interceptor.Event) { causes = append(causes, ev.Cause) }))
+	answers := []*testgrpc.EchoStatus{{Code: 1005, Message: "full 1"}, {Code: 1005, Message: "full 2"}, {Message: "fine"}}
+	attempt := 0
+	invoker := func(_ context.Context, _ string, _, reply any, _ *grpc.ClientConn, _ ...grpc.CallOption) error {
+		proto.Merge(reply.(proto.Message), answers[attempt])
+		attempt++
+		return nil
+	}
+	reply := new(testgrpc.EchoStatus)
+	if err := unary(context.Background(), "/s/m", nil, reply, nil, invoker, interceptor.CallIdempotent()); err != nil || reply.GetMessage() != "fine" {
+		t.Fatalf("got %v, %v, want the third reply", reply, err)
+	}
+	if len(causes) != 2 {
+		t.Fatalf("%d events, want one for each attempt that failed", len(causes))
+	}
+	for i, cause := range causes {
+		var inBand *mapping.InBandReply
+		if !errors.As(cause, &inBand) || !proto.Equal(inBand.Reply.(proto.Message), answers[i]) {
+			t.Errorf("event %d has %v, want the reply %v", i, cause, answers[i])
+		}
 	}
 }
