@@ -42,7 +42,7 @@ func sampleInstance(i int) string { return "0b7f6c1e-9d42-4f0a-8c3e" + strconv.I
 
 func sample(i int) *mapping.Error {
 	return sdk.LocalSchedulerOperationError.Errorf(sampleMessage).
-		With("instance_id", sampleInstance(i)).With("node", sampleNode)
+		With("instance_id", sampleInstance(i), "node", sampleNode)
 }
 
 func naiveSample(i int) *naiveError {
@@ -222,8 +222,9 @@ func received(tb testing.TB, st *status.Status) error {
 	return status.ErrorProto(p)
 }
 
-// BenchmarkDecode: the received status to the typed error, and errors.Is. "metadata"
-// reads one entry too; "foreign" is a status without details.
+// BenchmarkDecode: the received status to the typed error, and errors.Is. "value" reads
+// one metadata entry too, "metadata" all of them as a map; "foreign" is a status without
+// details.
 func BenchmarkDecode(b *testing.B) {
 	declareSampleMethod(b)
 	err := received(b, encodeWith(interceptor.UnaryServer(), context.Background(), returning(sample(1))))
@@ -257,6 +258,10 @@ func BenchmarkDecode(b *testing.B) {
 	run("naive-metadata", naiveUnaryClient, err, func(err error) bool {
 		var e *naiveError
 		return errors.Is(err, target) && errors.As(err, &e) && e.metadata["node"] == sampleNode
+	})
+	run("statusmap-value", ours, err, func(err error) bool {
+		e, ok := mapping.FromError(err)
+		return ok && e.Code() == sdk.LocalSchedulerOperationError && e.MetadataValue("node") == sampleNode
 	})
 	run("statusmap-metadata", ours, err, func(err error) bool {
 		e, ok := mapping.FromError(err)
@@ -437,7 +442,8 @@ func median[T cmp.Ordered](v []T) T {
 
 // BenchmarkEndToEnd: one unary call over TCP loopback, in paired batches. A failing
 // call makes its error in the handler, another one each time, and the client looks
-// for the code.
+// for the code. "alone" goes without the two headers that only statusmap sends: the
+// client's announcement and the server's pushback.
 func BenchmarkEndToEnd(b *testing.B) {
 	declareSampleMethod(b)
 	naiveServer := []grpc.ServerOption{grpc.UnaryInterceptor(naiveUnaryServer)}
@@ -462,8 +468,8 @@ func BenchmarkEndToEnd(b *testing.B) {
 				func(err error) bool { return errors.Is(err, target) }),
 			looking(newContender(b, "statusmap", func(i int) error { return sample(i) }, interceptor.ServerOptions(), interceptor.DialOptions()),
 				func(err error) bool { return errors.Is(err, sdk.LocalSchedulerOperationError) }),
-			looking(newContender(b, "statusmap-without-pushback", func(i int) error { return sample(i) },
-				interceptor.ServerOptions(interceptor.WithoutPushback()), interceptor.DialOptions()),
+			looking(newContender(b, "statusmap-alone", func(i int) error { return sample(i) },
+				interceptor.ServerOptions(interceptor.WithoutPushback()), interceptor.DialOptions(interceptor.WithoutAnnouncement())),
 				func(err error) bool { return errors.Is(err, sdk.LocalSchedulerOperationError) }),
 		})
 	})
@@ -472,6 +478,7 @@ func BenchmarkEndToEnd(b *testing.B) {
 			newContender(b, "plain", nil, nil, nil),
 			newContender(b, "naive", nil, naiveServer, naiveClient),
 			newContender(b, "statusmap", nil, interceptor.ServerOptions(), interceptor.DialOptions()),
+			newContender(b, "statusmap-alone", nil, interceptor.ServerOptions(), interceptor.DialOptions(interceptor.WithoutAnnouncement())),
 		})
 	})
 }

@@ -23,6 +23,7 @@ type client struct {
 	observers observers
 	methods   *methods
 	retry     *retrier // nil: calls are not repeated
+	silent    bool     // not announced
 
 	inBand        *mapping.InBand // nil: replies are not read
 	inBandStreams map[string]bool

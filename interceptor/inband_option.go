@@ -15,15 +15,22 @@ import (
 const AnnounceHeader = "statusmap"
 
 // Announce returns the dial option by which every call of a connection carries
-// [AnnounceHeader]. [DialOptions] includes it where [WithInBand] is given. It is for
-// connections that use the interceptors in another way, and for those whose servers
-// were told [WithInBandReplies] while no server in reach replies in-band by itself.
+// [AnnounceHeader]. [DialOptions] includes it. It is for connections that use the
+// interceptors in another way.
 //
 // It belongs to the connection, not to the interceptors, so that their success path
 // stays free of it, and so that no other interceptor can lose it by replacing metadata.
-// gRPC then makes six small allocations more for a call on both ends together, and
-// after the first call HPACK sends one byte.
+// gRPC then makes six small allocations more for a call on both ends together, about
+// 3 % of a call over loopback, and after the first call HPACK sends one byte.
 func Announce() grpc.DialOption { return grpc.WithPerRPCCredentials(announcement{}) }
+
+// WithoutAnnouncement makes [DialOptions] leave out [Announce]. It saves a little on
+// every call. With servers that have [WithInBandReplies] on, such a client is taken for
+// one that does not understand statuses: it gets errors in replies of calls that
+// succeed, and needs [WithInBand] to see them.
+func WithoutAnnouncement() ClientOption {
+	return clientOption(func(c *client) { c.silent = true })
+}
 
 // announcement sends a header through what gRPC has for headers of a connection.
 type announcement struct{}
@@ -48,9 +55,7 @@ func hasAnnounced(ctx context.Context) bool {
 // then returns no reply; it is reachable from the error, as a [mapping.InBandReply].
 // Nil means the zero InBand, which fits the services of openYuanrong.
 //
-// Streams are left alone, unless [WithInBandStreams] names them. Through [DialOptions]
-// the option also announces, by [Announce], that the client understands statuses, so
-// that servers which send them may do so.
+// Streams are left alone, unless [WithInBandStreams] names them.
 //
 // For calls that succeed it costs less than 50 ns and no allocation, once the type of
 // the reply was seen.

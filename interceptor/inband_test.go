@@ -280,10 +280,11 @@ func TestAnnouncement(t *testing.T) {
 		want   []string
 	}{
 		{"a stock client", nil, nil},
-		{"ours", interceptor.DialOptions(), nil},
+		{"ours", interceptor.DialOptions(), []string{"1"}},
 		{"ours that reads replies", interceptor.DialOptions(interceptor.WithInBand(nil)), []string{"1"}},
-		{"ours that announces", append(interceptor.DialOptions(), interceptor.Announce()), []string{"1"}},
-		{"twice", append(interceptor.DialOptions(interceptor.WithInBand(nil)), interceptor.Announce()), []string{"1"}},
+		{"ours that keeps silent", interceptor.DialOptions(interceptor.WithoutAnnouncement()), nil},
+		{"interceptors alone", []grpc.DialOption{interceptor.Announce()}, []string{"1"}},
+		{"twice", append(interceptor.DialOptions(), interceptor.Announce()), []string{"1"}},
 		{"beside credentials", append(interceptor.DialOptions(interceptor.WithInBand(nil)), grpc.WithPerRPCCredentials(token{})), []string{"1"}},
 	} {
 		for _, method := range shapesInBand {

@@ -42,14 +42,15 @@ func ServerOptions(opts ...ServerOption) []grpc.ServerOption {
 	}
 }
 
-// DialOptions returns the options that install both client interceptors. They
-// chain behind interceptors that were given to [grpc.NewClient] before them.
+// DialOptions returns the options that install both client interceptors, and
+// [Announce] unless [WithoutAnnouncement] is given. The interceptors chain behind
+// those that were given to [grpc.NewClient] before them.
 func DialOptions(opts ...ClientOption) []grpc.DialOption {
 	dial := []grpc.DialOption{
 		grpc.WithChainUnaryInterceptor(UnaryClient(opts...)),
 		grpc.WithChainStreamInterceptor(StreamClient(opts...)),
 	}
-	if newClient(opts).inBand != nil {
+	if !newClient(opts).silent {
 		dial = append(dial, Announce())
 	}
 	return dial

@@ -35,41 +35,41 @@ func isPolicyCode(c codes.Code) bool {
 // one trailer. A trailer that the handler has set stands as it is, because gRPC cannot
 // take it back, and a second value would only forbid what the first allows.
 func (s *server) setPushback(ctx context.Context, e *mapping.Error, idempotent bool) {
-	if s.silent || grpc.ServerTransportStreamFromContext(ctx) == nil {
-		return // outside a call of gRPC there is nothing to set it on
-	}
-	value := pushback(ctx, e, idempotent)
-	if value == "" || hasPushback(ctx) {
+	if s.silent {
 		return
 	}
-	_ = grpc.SetTrailer(ctx, metadata.MD{pushbackKey: {value}})
+	ms, ok := pushback(ctx, e, idempotent)
+	if !ok || grpc.ServerTransportStreamFromContext(ctx) == nil || hasPushback(ctx) {
+		return // there is nothing to say, or, outside a call of gRPC, nothing to say it on
+	}
+	_ = grpc.SetTrailer(ctx, metadata.MD{pushbackKey: {strconv.FormatInt(ms, 10)}})
 }
 
-// pushback returns the value of the trailer for e, "" for none.
+// noRetry is the value of the trailer that forbids clients to repeat the call.
+const noRetry = -1
+
+// pushback returns the value of the trailer for e, and whether there is to be one.
 //
 // Some clients obey a delay whatever the code, so there is one only where the call may
 // really be repeated, and only one that ends before the caller's deadline: clients
 // wait it out even if it does not, and then lose the error. An error that nobody
 // gave a code of a catalogue says nothing about retries, and so neither do we.
-func pushback(ctx context.Context, e *mapping.Error, idempotent bool) string {
+func pushback(ctx context.Context, e *mapping.Error, idempotent bool) (ms int64, ok bool) {
 	if e.Code().IsZero() {
-		return ""
+		return 0, false
 	}
 	retry := e.Retry()
 	// What a service in the middle did before it called the one that raised the error,
 	// nobody knows.
 	repeatable := e.Repeatable(idempotent) && (idempotent || e.Origin() == mapping.OriginLocal)
 	if repeatable && fits(ctx, retry.Delay) {
-		return strconv.FormatInt(retry.Delay.Milliseconds(), 10)
+		return retry.Delay.Milliseconds(), true
 	}
 	// "No retry" takes a token from a client's throttle, even where the method has no
 	// policy. So it is said where a policy would run something twice or wait too long,
 	// and for other classes only on idempotent methods, which have one from us.
 	mayRunTwice := retry.Class == mapping.Safe || retry.Class == mapping.Idempotent
-	if isPolicyCode(e.GRPCCode()) && (mayRunTwice || idempotent) {
-		return "-1"
-	}
-	return ""
+	return noRetry, isPolicyCode(e.GRPCCode()) && (mayRunTwice || idempotent)
 }
 
 // fits reports whether the caller's deadline leaves room for a delay and for the

@@ -122,7 +122,9 @@ func (s *server) prepare(ctx context.Context, method string, err error) (e *mapp
 		w.RequestID = newRequestID()
 	}
 	w.Idempotent = dependsOnMethod(e) && s.methods.idempotent(method)
-	w.Details = s.localized(ctx, e)
+	if s.matchLanguage != nil {
+		w.Details = s.localized(ctx, e)
+	}
 	return e.Seal(w), w.Idempotent
 }
 
@@ -142,8 +144,8 @@ func dependsOnMethod(e *mapping.Error) bool {
 // it needs an id to ask about.
 func (s *server) hidesCause(e *mapping.Error) bool {
 	c := e.Code()
-	return !c.IsZero() && (c == sdk.InnerSystemError || c == s.mapper.Fallback) &&
-		e.Origin() == mapping.OriginLocal && e.Unwrap() != nil
+	return e.Unwrap() != nil && e.Origin() == mapping.OriginLocal &&
+		!c.IsZero() && (c == sdk.InnerSystemError || c == s.mapper.Fallback)
 }
 
 // errPanic is what a recovered panic counts as.

@@ -15,7 +15,7 @@ func statusmap() *contender {
 		note: "domain, number, reason, retry class; the server sets grpc-retry-pushback-ms too",
 		raise: func(i int) error {
 			return sdk.LocalSchedulerOperationError.Errorf(message).
-				With("instance_id", instance(i)).With("node", node)
+				With("instance_id", instance(i), "node", node)
 		},
 		server: interceptor.UnaryServer(interceptor.WithIdempotent(callInfo.FullMethod)),
 		client: interceptor.UnaryClient(),

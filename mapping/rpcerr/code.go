@@ -189,7 +189,9 @@ func (c Code) AsError() *Error {
 }
 
 func (c Code) newError() *Error {
-	return &Error{code: c, grpc: c.GRPCCode(), retry: c.Retry()}
+	e := &Error{code: c, grpc: c.GRPCCode()}
+	e.setRetry(c.Retry())
+	return e
 }
 
 // Errorf returns an error with this code and a message for the peer, formatted as
@@ -231,10 +233,10 @@ func (c Code) Wrapf(cause error, format string, args ...any) *Error {
 	return e
 }
 
-// With returns an error with this code, the catalogue's text and one metadata
-// entry; see [Error.With].
-func (c Code) With(key, value string) *Error {
-	return c.newError().With(key, value)
+// With returns an error with this code, the catalogue's text and metadata; see
+// [Error.With].
+func (c Code) With(key, value string, more ...string) *Error {
+	return c.newError().With(key, value, more...)
 }
 
 // identity is what two equal codes have in common.

@@ -1,12 +1,9 @@
 package rpcerr
 
 import (
-	"time"
-
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
-
-	spb "google.golang.org/genproto/googleapis/rpc/status"
+	"google.golang.org/protobuf/types/known/anypb"
 )
 
 // A Decoder reads errors out of received statuses. It holds the catalogues that
@@ -33,25 +30,36 @@ type Decoder struct {
 //
 // The bool is false where there is none of these, and for nil.
 func (d *Decoder) FromError(err error) (*Error, bool) {
-	if e, ok := err.(*Error); ok && e != nil {
-		return d.resolve(e), true
+	found := d.read(err, err) // what gRPC returns, without the cost of a walk
+	if found == nil {
+		Walk(err, func(node error) bool {
+			found = d.read(node, err)
+			return found == nil
+		})
 	}
-	var found *Error
-	Walk(err, func(node error) bool {
-		switch x := node.(type) {
-		case *Error:
-			found = d.resolve(x)
-		case Code:
-			found = x.AsError()
-		case interface{ GRPCStatus() *status.Status }:
-			if st := x.GRPCStatus(); st.Code() != codes.OK {
-				found, _ = d.FromStatus(st)
-				found.cause = err
-			}
-		}
-		return found == nil
-	})
 	return found, found != nil
+}
+
+// read returns what a single error of the tree is, nil if it is none of these.
+func (d *Decoder) read(node, tree error) *Error {
+	switch x := node.(type) {
+	case *Error:
+		return d.resolve(x)
+	case Code:
+		return x.AsError()
+	case interface{ GRPCStatus() *status.Status }:
+		if e, ok := d.FromStatus(statusOf(x)); ok {
+			e.cause = tree
+			return e
+		}
+	}
+	return nil
+}
+
+// statusOf asks an error for its status. One that panics, as typed nils do, has none.
+func statusOf(err interface{ GRPCStatus() *status.Status }) (st *status.Status) {
+	defer func() { _ = recover() }()
+	return err.GRPCStatus()
 }
 
 // resolve returns e with the code of a catalogue that its first decoder did not know.
@@ -62,8 +70,8 @@ func (d *Decoder) resolve(e *Error) *Error {
 	if !d.code([]byte(e.code.Domain()), e.code.Number()).Listed() {
 		return e
 	}
-	known, _ := d.FromStatus(e.status.Load())
-	known.origin, known.cause, known.attempts = e.origin, e.cause, e.attempts
+	known, _ := d.FromStatus(e.sealed)
+	known.origin, known.cause, known.rare = e.origin, e.cause, e.rare
 	return known
 }
 
@@ -87,113 +95,131 @@ func (d *Decoder) FromStatus(st *status.Status) (*Error, bool) {
 	received := st.Proto()
 	e := &Error{
 		grpc:     codes.Code(received.GetCode()),
-		retry:    Retry{Class: Never},
+		class:    Never,
 		message:  validUTF8(received.GetMessage()),
 		origin:   OriginTransport,
 		received: received,
+		sealed:   st,
 	}
-	e.status.Store(st)
 	if len(received.Details) > 0 {
-		d.readDetails(e, received)
+		d.readDetails(e)
 	} else if d.Parse != nil {
-		if c := d.Parse(e.message); !c.IsZero() {
-			e.code, e.retry, e.parsed = c, c.Retry(), true
-			if e.retry.Class == Safe { // a text says nothing about what was executed
-				e.retry.Class = Idempotent
-			}
-		}
+		d.readText(e)
 	}
 	if e.code.IsZero() && d.Infer != nil {
-		if c := d.Infer(e.grpc); !c.IsZero() {
-			e.code, e.inferred = c, true
-			// Of the gRPC codes by themselves only UNAVAILABLE says that another try may
-			// help (AIP-194).
-			if e.grpc == codes.Unavailable {
-				e.retry = c.Retry()
-				if delay, ok := retryInfoOf(received); ok {
-					e.retry = Retry{e.retry.Class, delay}.normal()
-				}
-			}
-		}
+		d.infer(e)
 	}
-	if !e.code.IsZero() && !e.inferred || fromPeer(e.grpc) {
+	if !e.code.IsZero() && e.guess != inferred || fromPeer(e.grpc) {
 		e.origin = OriginPeer
 	}
 	return e, true
 }
 
 // readDetails fills in what the details of the status say.
-func (d *Decoder) readDetails(e *Error, st *spb.Status) {
-	var own, google, retryInfo []byte
-	for _, detail := range st.Details {
-		switch url, value := detail.GetTypeUrl(), detail.GetValue(); typeName(url) {
-		case errorInfoType:
-			own = firstOf(own, value)
-		case googleInfoType:
-			google = firstOf(google, value)
-		case retryInfoType:
-			retryInfo = firstOf(retryInfo, value)
+func (d *Decoder) readDetails(e *Error) {
+	own := e.detail(errorInfoType)
+	if own != nil {
+		info := scanErrorInfo(own.Value)
+		if info.number > 0 && isName(info.domain) {
+			e.code = d.code(info.domain, info.number)
+			e.requestID = validRequestID(string(info.requestID))
+			e.trimmed = info.trimmed
+			if !info.hinted {
+				e.setRetry(e.code.Retry())
+				return
+			}
+			e.setRetry(info.retry)
+			e.arrival = hinted
+			if info.retry.Class == Safe && e.detail(retryInfoType) == nil {
+				e.arrival = passedOn
+			}
+			return
 		}
 	}
-	info := scanErrorInfo(own)
-	hint, hinted := info.retry, info.hinted
-	reason, domain := scanGoogleInfo(google)
-	switch {
-	case info.number > 0 && isName(info.domain):
-		e.code = d.code(info.domain, info.number)
-		e.requestID = validRequestID(string(info.requestID))
-		e.trimmed = info.trimmed
-		e.hinted = hinted
-		e.passedOn = hinted && hint.Class == Safe && retryInfo == nil
-		// A google.rpc.ErrorInfo of another domain speaks of another error.
-		if string(domain) == string(info.domain) {
-			e.info = google
-			if !e.code.Listed() && isName(reason) {
-				e.reason = validName(reason)
-			}
-		}
-	case google != nil:
-		catalog := d.catalog(domain)
-		if catalog == nil {
-			return
-		}
-		c, ok := catalog.LookupReason(string(reason))
-		if !ok {
-			return
-		}
-		e.code, e.info = c, google
-		hinted = false // a detail of ours that names no code says nothing
-		if retryInfo != nil {
-			hint, hinted = Retry{c.Retry().Class, scanRetryInfo(retryInfo)}, true
-		}
-	default:
+	d.readGoogleInfo(e)
+}
+
+// readGoogleInfo fills in what the standard details say, where ours names no code: a
+// server in another language needs no more than them.
+func (d *Decoder) readGoogleInfo(e *Error) {
+	reason, domain := scanGoogleInfo(e.detail(googleInfoType).GetValue())
+	catalog := d.catalog(domain)
+	if catalog == nil {
 		return
 	}
-	if !hinted {
-		hint = e.code.Retry()
+	c, ok := catalog.LookupReason(string(reason))
+	if !ok {
+		return
 	}
-	e.retry = hint.normal()
+	e.code = c
+	e.setRetry(c.Retry())
+	if retryInfo := e.detail(retryInfoType); retryInfo != nil {
+		e.setRetry(Retry{c.Retry().Class, scanRetryInfo(retryInfo.Value)})
+	}
 }
 
-// retryInfoOf returns the delay that a status of another service asks for.
-func retryInfoOf(st *spb.Status) (time.Duration, bool) {
-	for _, detail := range st.Details {
-		if typeName(detail.GetTypeUrl()) == retryInfoType {
-			return scanRetryInfo(detail.GetValue()), true
+// readText looks for a code in the text of the status.
+func (d *Decoder) readText(e *Error) {
+	c := d.Parse(e.message)
+	if c.IsZero() {
+		return
+	}
+	e.code, e.guess = c, parsed
+	e.setRetry(c.Retry())
+	if e.class == Safe { // a text says nothing about what was executed
+		e.class = Idempotent
+	}
+}
+
+// infer guesses the code by the gRPC code.
+func (d *Decoder) infer(e *Error) {
+	c := d.Infer(e.grpc)
+	if c.IsZero() {
+		return
+	}
+	e.code, e.guess = c, inferred
+	// Of the gRPC codes by themselves only UNAVAILABLE says that another try may help
+	// (AIP-194).
+	if e.grpc == codes.Unavailable {
+		e.setRetry(c.Retry())
+		if retryInfo := e.detail(retryInfoType); retryInfo != nil {
+			e.setRetry(Retry{e.class, scanRetryInfo(retryInfo.Value)})
 		}
 	}
-	return 0, false
 }
 
-// firstOf keeps the first detail of a type. An empty one is present too.
-func firstOf(first, value []byte) []byte {
-	switch {
-	case first != nil:
-		return first
-	case value == nil:
-		return []byte{}
+// detail returns the first detail of a type in the status that e was received in, nil
+// if there is none.
+func (e *Error) detail(name string) *anypb.Any {
+	for _, d := range e.received.Details {
+		if isType(d.GetTypeUrl(), name) {
+			return d
+		}
 	}
-	return value
+	return nil
+}
+
+// googleInfo returns the bytes of the google.rpc.ErrorInfo that speaks of the code of
+// a received error, nil if there is none. One of another domain speaks of another
+// error, and what a guess stands for has none.
+func (e *Error) googleInfo() []byte {
+	if e.code.IsZero() || e.guess != certain {
+		return nil
+	}
+	info := e.detail(googleInfoType).GetValue()
+	_, domain := scanGoogleInfo(info)
+	if string(domain) != e.code.Domain() && validName(domain) != e.code.Domain() {
+		return nil
+	}
+	return info
+}
+
+// receivedReason returns what the peer calls an unlisted code.
+func (e *Error) receivedReason() string {
+	if reason, _ := scanGoogleInfo(e.googleInfo()); isName(reason) {
+		return validName(reason)
+	}
+	return ""
 }
 
 // isName reports whether b can be a domain or a reason.

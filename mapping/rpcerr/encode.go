@@ -66,25 +66,24 @@ func (e *Error) Seal(w Wire) *Error {
 		e = e.withMissing(w.Details)
 	}
 	if e.received != nil {
-		return e.sealReceived(w)
+		return e.sealReceived(&w)
 	}
 	id := e.requestID
 	if id == "" && w.RequestID != "" {
 		id = validRequestID(w.RequestID)
 	}
-	retryInfo := e.maySend(w.Idempotent)
-	if id == e.requestID && w.budget() == DefaultBudget && !e.sealed {
+	if id == e.requestID && e.sealed == nil && w.budget() == DefaultBudget {
 		switch {
-		case retryInfo == e.maySend(false):
+		case !w.Idempotent || e.maySend(true) == e.maySend(false):
 			e.GRPCStatus() // just that
 			return e
 		case e.isBare():
 			return e.code.repeatable()
 		}
 	}
-	sealed := e.derive()
-	sealed.requestID, sealed.sealed = id, true
-	return sealed.encoded(w)
+	d := e.derive()
+	d.requestID = id
+	return d.seal(&w)
 }
 
 // maySend reports whether RetryInfo goes with e: only where repeating this very call
@@ -94,11 +93,11 @@ func (e *Error) maySend(idempotent bool) bool {
 	return !e.code.IsZero() && e.Repeatable(idempotent) && (idempotent || e.origin == OriginLocal)
 }
 
-// encoded encodes e, which nobody else knows yet, and returns it.
-func (e *Error) encoded(w Wire) *Error {
-	st, cut := e.encode(w)
-	e.status.Store(st)
-	e.cut.Store(cut)
+// seal gives e, which nobody else knows yet, its status, and returns it.
+func (e *Error) seal(w *Wire) *Error {
+	var cut bool
+	e.sealed, cut = e.encode(w)
+	e.trimmed = e.trimmed || cut
 	return e
 }
 
@@ -111,13 +110,13 @@ func (c Code) repeatable() *Error {
 	if e := c.row.repeatable.Load(); e != nil {
 		return e
 	}
-	c.row.repeatable.CompareAndSwap(nil, c.newError().encoded(Wire{Idempotent: true}))
+	c.row.repeatable.CompareAndSwap(nil, c.newError().seal(&Wire{Idempotent: true}))
 	return c.row.repeatable.Load()
 }
 
 // withMissing attaches those details of whose type e has none yet.
 func (e *Error) withMissing(details []proto.Message) *Error {
-	existing := e.details
+	existing := e.details()
 	if e.received != nil {
 		existing = e.received.GetDetails()
 	}
@@ -127,7 +126,7 @@ func (e *Error) withMissing(details []proto.Message) *Error {
 			continue
 		}
 		name := string(m.ProtoReflect().Descriptor().FullName())
-		if !slices.ContainsFunc(existing, func(a *anypb.Any) bool { return typeName(a.GetTypeUrl()) == name }) {
+		if !slices.ContainsFunc(existing, func(a *anypb.Any) bool { return isType(a.GetTypeUrl(), name) }) {
 			missing = append(missing, m)
 		}
 	}
@@ -139,22 +138,23 @@ func (e *Error) withMissing(details []proto.Message) *Error {
 
 // sealReceived passes a received status on as it is, or, where it is too large or
 // damaged, what of it can be sent.
-func (e *Error) sealReceived(w Wire) *Error {
+func (e *Error) sealReceived(w *Wire) *Error {
 	if !isValid(e.received) || Size(e.received) > w.budget() {
 		d := e.derive()
-		if e.inferred || e.parsed { // a guess is not passed on as if the peer had said so
-			d.code, d.metadata = Code{}, nil
-			d.details, _ = foreignDetails(e.received, d.code)
+		if e.guess != certain { // it is not passed on as if the peer had said so
+			d.code = Code{}
+			details, _ := foreignDetails(e.received, d.code)
+			d.uncommon().details = details
 		}
-		return d.encoded(w)
+		return d.seal(w)
 	}
-	if e.origin == OriginLocal || e.code.IsZero() || e.inferred || e.parsed {
+	if e.origin == OriginLocal || e.code.IsZero() || e.guess != certain {
 		return e
 	}
 	// Whether RetryInfo goes with it depends on the method, which is another here.
-	sends, came := e.maySend(w.Idempotent), hasDetail(e.received, retryInfoType)
-	if !e.hinted && (e.retry.Class == Safe || sends != came) {
-		return e.derive().encoded(w) // the hint is in no detail of ours yet
+	sends, came := e.maySend(w.Idempotent), e.detail(retryInfoType) != nil
+	if e.arrival == unhinted && (e.class == Safe || sends != came) {
+		return e.derive().seal(w) // the hint is in no detail of ours yet
 	}
 	if sends == came {
 		return e
@@ -162,27 +162,20 @@ func (e *Error) sealReceived(w Wire) *Error {
 	return e.withRetryInfo(sends)
 }
 
-func hasDetail(st *spb.Status, name string) bool {
-	return slices.ContainsFunc(st.GetDetails(), func(a *anypb.Any) bool { return typeName(a.GetTypeUrl()) == name })
-}
-
 // withRetryInfo returns e with or without google.rpc.RetryInfo in the status it came
 // in. The other details stay, byte for byte.
 func (e *Error) withRetryInfo(with bool) *Error {
 	st := proto.Clone(e.received).(*spb.Status)
-	st.Details = slices.DeleteFunc(st.Details, func(a *anypb.Any) bool { return typeName(a.GetTypeUrl()) == retryInfoType })
+	st.Details = slices.DeleteFunc(st.Details, func(a *anypb.Any) bool { return isType(a.GetTypeUrl(), retryInfoType) })
 	if with {
-		detail := &anypb.Any{TypeUrl: retryInfoURL, Value: appendRetryInfo(nil, e.retry.Delay)}
+		detail := &anypb.Any{TypeUrl: retryInfoURL, Value: appendRetryInfo(nil, e.Retry().Delay)}
 		i := 0
 		for i < len(st.Details) && isOurs(st.Details[i].GetTypeUrl()) {
 			i++
 		}
 		st.Details = slices.Insert(st.Details, i, detail)
 	}
-	d := e.relabel()
-	d.received = st
-	d.status.Store(status.FromProto(st))
-	return d
+	return e.receivedAs(st)
 }
 
 // isValid reports whether gRPC will send the status whole.
@@ -222,6 +215,7 @@ type scratch struct {
 	status  spb.Status
 	own     [3]anypb.Any
 	details []*anypb.Any
+	owned   int // how many of the details are in own
 	buf     []byte
 }
 
@@ -231,18 +225,18 @@ var scratches = sync.Pool{New: func() any {
 
 // encode makes the status of e, and tells whether something had to be cut. It never
 // fails and never returns nil.
-func (e *Error) encode(w Wire) (*status.Status, bool) {
+func (e *Error) encode(w *Wire) (*status.Status, bool) {
 	d := draft{
 		grpc:      e.grpc,
 		message:   e.Message(),
 		code:      e.code,
 		reason:    e.Reason(),
 		metadata:  e.metadata,
-		retry:     e.retry,
+		retry:     e.Retry(),
 		retryInfo: e.maySend(w.Idempotent),
 		requestID: e.requestID,
 		trimmed:   e.trimmed,
-		foreign:   e.details,
+		foreign:   e.details(),
 	}
 	if !isErrorCode(d.grpc) {
 		d.grpc = codes.Unknown
@@ -274,6 +268,7 @@ func (d *draft) fill(s *scratch) *spb.Status {
 			s.add(2, retryInfoURL, s.buf[second:])
 		}
 	}
+	s.owned = len(s.details)
 	s.details = append(s.details, d.foreign...)
 	s.status.Code, s.status.Message, s.status.Details = int32(d.grpc), d.message, s.details
 	return &s.status
@@ -291,8 +286,9 @@ func (s *scratch) release() {
 	if cap(s.buf) > maxKeptBuffer || cap(s.details) > 64 {
 		return
 	}
-	clear(s.details)
-	s.status.Message, s.status.Details = "", nil
+	// What is not the scratch's own must not be kept alive.
+	s.status.Message = ""
+	clear(s.details[s.owned:])
 	scratches.Put(s)
 }
 

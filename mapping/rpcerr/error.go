@@ -3,7 +3,6 @@ package rpcerr
 import (
 	"context"
 	"log/slog"
-	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -12,44 +11,10 @@ import (
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
-	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 
 	spb "google.golang.org/genproto/googleapis/rpc/status"
 )
-
-// An Origin tells where an error was born.
-type Origin uint8
-
-const (
-	// OriginLocal: raised in this process.
-	OriginLocal Origin = iota
-	// OriginPeer: sent by the peer's application. The call reached it.
-	OriginPeer
-	// OriginTransport: made by gRPC, by a proxy, or by an application that sends
-	// plain statuses; the status alone does not tell. Whether the call was
-	// executed is unknown.
-	OriginTransport
-	// OriginUnsent: made on this side before any attempt had a stream. The call
-	// provably never left. Only a client interceptor with retries on finds that out,
-	// because it costs each call an allocation; elsewhere it is OriginTransport.
-	OriginUnsent
-)
-
-// String returns "local", "peer", "transport" or "unsent".
-func (o Origin) String() string {
-	switch o {
-	case OriginLocal:
-		return "local"
-	case OriginPeer:
-		return "peer"
-	case OriginTransport:
-		return "transport"
-	case OriginUnsent:
-		return "unsent"
-	}
-	return "Origin(" + strconv.Itoa(int(o)) + ")"
-}
 
 // An Error is one occurrence of a [Code]: with a message and metadata for the
 // peer, a retry hint, and a cause that stays in the process. It comes from the
@@ -60,35 +25,58 @@ func (o Origin) String() string {
 type Error struct {
 	code    Code
 	grpc    codes.Code
-	retry   Retry
-	message string // "": the catalogue's text, unless received
-	reason  string // of an unlisted code, as received
+	delay   uint32 // of the retry hint, in milliseconds
+	class   RetryClass
+	origin  Origin
+	guess   guess
+	arrival arrival
+	trimmed bool
 
+	message   string // "": the catalogue's text, unless received
 	requestID string
-	metadata  []pair
-	details   []*anypb.Any // attached by others; nothing of ours
+	metadata  []pair // of a received error it is read from its status, on demand
 	cause     error
+	rare      *rare // nil: nothing
 
-	origin   Origin
-	inferred bool
-	parsed   bool
-	trimmed  bool
-	hinted   bool // the received status has the retry hint in our detail
-	passedOn bool // came as Safe without RetryInfo
-	sealed   bool // status was made for one call
-	attempts int
-
-	// received is the status that a decoded error came in, nil for others; info is
-	// the encoded google.rpc.ErrorInfo in it, from which metadata is read on demand.
+	// sealed is the status of an error whose status is fixed: the one that it was
+	// received in, whose content is received, or the one that it was sealed in.
+	sealed   *status.Status
 	received *spb.Status
-	info     []byte
-
-	// status is what GRPCStatus returns: set from the start for received and sealed
-	// errors, made at first use for others.
-	status atomic.Pointer[status.Status]
-	// cut tells that status had to leave something out.
-	cut atomic.Bool
+	// lazy is the status of any other error, made at first use.
+	lazy atomic.Pointer[encoded]
 }
+
+// rare is what few errors have. It keeps the others small, for one is made on every
+// failing call, on both sides.
+type rare struct {
+	details  []*anypb.Any // attached by others; nothing of ours
+	reason   string       // of an unlisted code that was received
+	attempts int
+}
+
+// An encoded is a status and whether something had to be cut for it.
+type encoded struct {
+	status *status.Status
+	cut    bool
+}
+
+// A guess tells how a code was found that the status does not carry in a detail.
+type guess uint8
+
+const (
+	certain  guess = iota // it was not guessed
+	inferred              // from the gRPC code
+	parsed                // out of the text
+)
+
+// An arrival tells what a received status says about repeating the call.
+type arrival uint8
+
+const (
+	unhinted arrival = iota // our detail has no hint, or there is none
+	hinted                  // it has one
+	passedOn                // it has class Safe, without RetryInfo: a service in the middle passed it on
+)
 
 // Plain returns an error without a platform code: a gRPC code and a message for
 // the peer. Details cross with it; metadata and request id do not, for they have no
@@ -97,194 +85,7 @@ func Plain(grpcCode codes.Code, message string) *Error {
 	if !isErrorCode(grpcCode) {
 		grpcCode = codes.Unknown
 	}
-	return &Error{grpc: grpcCode, retry: Retry{Class: Never}, message: validUTF8(message)}
-}
-
-// copy returns a copy of e without its encoded form.
-func (e *Error) copy() *Error {
-	return &Error{
-		code: e.code, grpc: e.grpc, retry: e.retry, message: e.message, reason: e.reason,
-		requestID: e.requestID, metadata: e.metadata, details: e.details, cause: e.cause,
-		origin: e.origin, inferred: e.inferred, parsed: e.parsed, trimmed: e.trimmed, passedOn: e.passedOn, attempts: e.attempts,
-	}
-}
-
-// derive returns a copy of e to be changed: what is read from the received status
-// on demand is read now, because the status will be another.
-func (e *Error) derive() *Error {
-	d := e.copy()
-	if e.received != nil {
-		d.metadata = scanMetadata(e.info)
-		var damaged bool
-		d.details, damaged = foreignDetails(e.received, e.code)
-		d.trimmed = d.trimmed || damaged
-	}
-	return d
-}
-
-// relabel returns a copy of e that keeps the status it came in.
-func (e *Error) relabel() *Error {
-	d := e.copy()
-	d.received, d.info, d.hinted = e.received, e.info, e.hinted
-	d.status.Store(e.status.Load())
-	d.cut.Store(e.cut.Load())
-	return d
-}
-
-// With returns a copy of e with one more metadata entry for the peer, or with
-// another value where the key is there already. Keys have the form that AIP-193
-// asks for, [a-z][a-zA-Z0-9-_]+ of at most 64 characters; others are brought into
-// it and are found under the new name: "user id" becomes user_id, "Function" becomes
-// function, "k" becomes k_. Invalid UTF-8 in the value is replaced.
-func (e *Error) With(key, value string) *Error {
-	if e == nil {
-		return nil
-	}
-	d := e.derive()
-	d.metadata = with(d.metadata, validKey(key), validUTF8(value))
-	return d
-}
-
-// WithRequestID returns a copy of e that carries the id by which the request is
-// found in logs. An id longer than 128 bytes is cut.
-func (e *Error) WithRequestID(id string) *Error {
-	if e == nil {
-		return nil
-	}
-	d := e.derive()
-	d.requestID = validRequestID(id)
-	return d
-}
-
-// maxRequestID bounds the request id, which is sent even when the rest is trimmed.
-const maxRequestID = 128
-
-func validRequestID(id string) string {
-	if len(id) > maxRequestID {
-		id = strings.Clone(cut(id, maxRequestID)) // not to keep the rest
-	}
-	return cut(validUTF8(id), maxRequestID)
-}
-
-// RetryAfter returns a copy of e with another delay: at least 0, at most
-// [MaxRetryDelay], rounded up to milliseconds. On an error of class [Never] it has
-// no effect.
-func (e *Error) RetryAfter(delay time.Duration) *Error {
-	if e == nil {
-		return nil
-	}
-	d := e.derive()
-	d.retry = Retry{d.retry.Class, delay}.normal()
-	return d
-}
-
-// NotExecuted returns a copy of e that says that nothing was executed: class
-// [Idempotent] becomes [Safe]. The other classes stay, because a call that can
-// never succeed, or needs another instance, is not helped by having been refused
-// early.
-func (e *Error) NotExecuted() *Error {
-	if e == nil {
-		return nil
-	}
-	d := e.derive()
-	if d.retry.Class == Idempotent {
-		d.retry.Class = Safe
-	}
-	return d
-}
-
-// DoNotRetry returns a copy of e of class [Never].
-func (e *Error) DoNotRetry() *Error {
-	if e == nil {
-		return nil
-	}
-	d := e.derive()
-	d.retry = Retry{Class: Never}
-	return d
-}
-
-// WithDetails returns a copy of e with further details for the peer, such as
-// google.rpc.BadRequest. There is at most one detail of each type: a later one
-// replaces an earlier. The details that the package writes itself (both ErrorInfo
-// and RetryInfo), nil, and a message that cannot be marshalled are left out, and
-// the error counts as trimmed.
-func (e *Error) WithDetails(details ...proto.Message) *Error {
-	if e == nil {
-		return nil
-	}
-	d := e.derive()
-	d.details = slices.Clone(d.details)
-	for _, m := range details {
-		detail := new(anypb.Any)
-		if m == nil || anypb.MarshalFrom(detail, m, proto.MarshalOptions{Deterministic: true}) != nil ||
-			!d.code.IsZero() && isOurs(detail.TypeUrl) {
-			d.trimmed = true
-			continue
-		}
-		same := func(a *anypb.Any) bool { return typeName(a.TypeUrl) == typeName(detail.TypeUrl) }
-		if i := slices.IndexFunc(d.details, same); i >= 0 {
-			d.details[i] = detail
-		} else {
-			d.details = append(d.details, detail)
-		}
-	}
-	return d
-}
-
-// WithoutDebugInfo returns e without a google.rpc.DebugInfo, whose stack traces are
-// for the team that wrote the service, not for its callers. Everything else stays,
-// byte for byte.
-func (e *Error) WithoutDebugInfo() *Error {
-	if e == nil {
-		return nil
-	}
-	isDebug := func(a *anypb.Any) bool { return typeName(a.GetTypeUrl()) == debugInfoType }
-	switch {
-	case e.received != nil && slices.ContainsFunc(e.received.Details, isDebug):
-		d := e.relabel()
-		d.received = proto.Clone(e.received).(*spb.Status)
-		d.received.Details = slices.DeleteFunc(d.received.Details, isDebug)
-		d.status.Store(status.FromProto(d.received))
-		return d
-	case e.received == nil && slices.ContainsFunc(e.details, isDebug):
-		d := e.derive()
-		d.details = slices.DeleteFunc(slices.Clone(d.details), isDebug)
-		return d
-	}
-	return e
-}
-
-// WithOrigin returns a copy of e that was born elsewhere, for those who know more
-// than the status tells. The status stays as received.
-func (e *Error) WithOrigin(o Origin) *Error {
-	if e == nil || e.origin == o {
-		return e
-	}
-	d := e.relabel()
-	d.origin = o
-	return d
-}
-
-// WithCause returns a copy of e that unwraps to another error, which stays in the
-// process. The status stays as received.
-func (e *Error) WithCause(cause error) *Error {
-	if e == nil {
-		return nil
-	}
-	d := e.relabel()
-	d.cause = cause
-	return d
-}
-
-// WithAttempts returns a copy of e that tells how many times the call was tried.
-// The status stays as received.
-func (e *Error) WithAttempts(n int) *Error {
-	if e == nil || e.attempts == n {
-		return e
-	}
-	d := e.relabel()
-	d.attempts = n
-	return d
+	return &Error{grpc: grpcCode, class: Never, message: validUTF8(message)}
 }
 
 // Code returns the code of e. It is the zero Code for a received status that
@@ -311,10 +112,15 @@ func (e *Error) Reason() string {
 	if e == nil {
 		return ""
 	}
-	if e.code.Listed() {
+	switch {
+	case e.code.Listed():
 		return e.code.Reason()
+	case e.received != nil:
+		return e.receivedReason()
+	case e.rare != nil:
+		return e.rare.reason
 	}
-	return e.reason
+	return ""
 }
 
 // Message returns the text for the peer: the one given, else the catalogue's in
@@ -335,7 +141,7 @@ func (e *Error) Metadata() map[string]string {
 		return nil
 	}
 	if e.received != nil {
-		return metadataMap(e.info)
+		return metadataMap(e.googleInfo())
 	}
 	if len(e.metadata) == 0 {
 		return nil
@@ -347,13 +153,34 @@ func (e *Error) Metadata() map[string]string {
 	return m
 }
 
+// MetadataValue returns the metadata entry of that key, "" if there is none. It is
+// quicker than Metadata.
+func (e *Error) MetadataValue(key string) string {
+	if e == nil {
+		return ""
+	}
+	if e.received != nil {
+		return metadataValue(e.googleInfo(), key)
+	}
+	if i, ok := search(e.metadata, key); ok {
+		return e.metadata[i].value
+	}
+	return ""
+}
+
 // Retry returns who may repeat the call, and when. Class [Never] is also returned
 // where the sender said nothing: nobody knows then that repeating would help.
 func (e *Error) Retry() Retry {
-	if e == nil || e.retry.Class == 0 {
+	if e == nil || e.class == 0 {
 		return Retry{Class: Never}
 	}
-	return e.retry
+	return Retry{e.class, time.Duration(e.delay) * time.Millisecond}
+}
+
+// setRetry sets the hint of an error that nobody else knows yet.
+func (e *Error) setRetry(r Retry) {
+	r = r.normal()
+	e.class, e.delay = r.Class, uint32(r.Delay/time.Millisecond)
 }
 
 // Repeatable reports whether this very call may be repeated as it is, where the method
@@ -363,7 +190,7 @@ func (e *Error) Retry() Retry {
 func (e *Error) Repeatable(idempotent bool) bool {
 	switch e.Retry().Class {
 	case Safe:
-		return idempotent || !e.passedOn
+		return idempotent || e.arrival != passedOn
 	case Idempotent:
 		return idempotent
 	}
@@ -389,23 +216,29 @@ func (e *Error) Origin() Origin {
 
 // Inferred reports whether the code was guessed from a plain gRPC code, because
 // the status had no platform code.
-func (e *Error) Inferred() bool { return e != nil && e.inferred }
+func (e *Error) Inferred() bool { return e != nil && e.guess == inferred }
 
 // Parsed reports whether the code was read out of the text of the status, because the
 // status carried it nowhere else.
-func (e *Error) Parsed() bool { return e != nil && e.parsed }
+func (e *Error) Parsed() bool { return e != nil && e.guess == parsed }
 
 // Trimmed reports whether something was left out to fit the wire budget, at the
 // sender, or here when the error got its status.
-func (e *Error) Trimmed() bool { return e != nil && (e.trimmed || e.cut.Load()) }
+func (e *Error) Trimmed() bool {
+	if e == nil || e.trimmed {
+		return e != nil
+	}
+	made := e.lazy.Load()
+	return made != nil && made.cut
+}
 
 // Attempts returns how many times the client tried the call, 0 where nobody
 // counted.
 func (e *Error) Attempts() int {
-	if e == nil {
+	if e == nil || e.rare == nil {
 		return 0
 	}
-	return e.attempts
+	return e.rare.attempts
 }
 
 // maxErrorText bounds what Error returns, for it ends up in log lines.
@@ -493,15 +326,16 @@ func (e *Error) GRPCStatus() *status.Status {
 	if e == nil {
 		return nil
 	}
-	if s := e.status.Load(); s != nil {
-		return s
+	if e.sealed != nil {
+		return e.sealed
 	}
-	st, cut := e.encode(Wire{})
-	if cut {
-		e.cut.Store(true)
+	if made := e.lazy.Load(); made != nil {
+		return made.status
 	}
-	e.status.CompareAndSwap(nil, st)
-	return e.status.Load()
+	made := new(encoded)
+	made.status, made.cut = e.encode(&Wire{})
+	e.lazy.CompareAndSwap(nil, made)
+	return e.lazy.Load().status
 }
 
 // LogValue returns everything that e knows, the cause included, as a group; see
@@ -520,20 +354,20 @@ func (e *Error) LogValue() slog.Value {
 	attrs = append(attrs,
 		slog.String("grpc", e.grpc.String()),
 		slog.String("message", e.Message()),
-		slog.String("retry", e.retry.String()))
+		slog.String("retry", e.Retry().String()))
 	if e.origin != OriginLocal {
 		attrs = append(attrs, slog.String("origin", e.origin.String()))
 	}
 	if e.requestID != "" {
 		attrs = append(attrs, slog.String("request_id", e.requestID))
 	}
-	if e.attempts > 0 {
-		attrs = append(attrs, slog.Int("attempts", e.attempts))
+	if n := e.Attempts(); n > 0 {
+		attrs = append(attrs, slog.Int("attempts", n))
 	}
-	if e.inferred {
+	if e.Inferred() {
 		attrs = append(attrs, slog.Bool("inferred", true))
 	}
-	if e.parsed {
+	if e.Parsed() {
 		attrs = append(attrs, slog.Bool("parsed", true))
 	}
 	if e.Trimmed() {

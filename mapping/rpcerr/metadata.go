@@ -9,21 +9,37 @@ import (
 // A pair is one metadata entry.
 type pair struct{ key, value string }
 
-// with returns pairs with key set to value, in the order of keys, so that equal
-// metadata gives equal bytes. The argument is left as it is.
-func with(pairs []pair, key, value string) []pair {
-	i, found := slices.BinarySearchFunc(pairs, key, func(p pair, key string) int {
-		return strings.Compare(p.key, key)
-	})
+// with returns pairs with the entries added, each key and value brought into the
+// form that can be sent, in the order of keys, so that equal metadata gives equal
+// bytes. A last key without a value has the empty one. The argument is left as it is.
+func with(pairs []pair, key, value string, more []string) []pair {
+	longer := make([]pair, len(pairs), len(pairs)+1+(len(more)+1)/2)
+	copy(longer, pairs)
+	for {
+		longer = put(longer, pair{validKey(key), validUTF8(value)})
+		switch len(more) {
+		case 0:
+			return longer
+		case 1:
+			more = []string{more[0], ""}
+		}
+		key, value, more = more[0], more[1], more[2:]
+	}
+}
+
+// put adds an entry, or replaces the one of its key.
+func put(pairs []pair, p pair) []pair {
+	i, found := search(pairs, p.key)
 	if found {
-		pairs = slices.Clone(pairs)
-		pairs[i].value = value
+		pairs[i] = p
 		return pairs
 	}
-	longer := make([]pair, 0, len(pairs)+1)
-	longer = append(longer, pairs[:i]...)
-	longer = append(longer, pair{key, value})
-	return append(longer, pairs[i:]...)
+	return slices.Insert(pairs, i, p)
+}
+
+// search returns where the entry of a key is or belongs, and whether it is there.
+func search(pairs []pair, key string) (int, bool) {
+	return slices.BinarySearchFunc(pairs, key, func(p pair, key string) int { return strings.Compare(p.key, key) })
 }
 
 // maxKey is the longest metadata key that AIP-193 allows.

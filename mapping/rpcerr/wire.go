@@ -36,25 +36,17 @@ const (
 )
 
 // typeName returns the message name in a type URL.
-func typeName(url string) string {
-	switch url { // the usual ones, which need no search
-	case errorInfoURL:
-		return errorInfoType
-	case googleInfoURL:
-		return googleInfoType
-	case retryInfoURL:
-		return retryInfoType
-	}
-	return url[strings.LastIndexByte(url, '/')+1:]
+func typeName(url string) string { return url[strings.LastIndexByte(url, '/')+1:] }
+
+// isType reports whether a type URL, with any prefix, is that of a message name.
+func isType(url, name string) bool {
+	prefix := len(url) - len(name)
+	return prefix >= 0 && url[prefix:] == name && (prefix == 0 || url[prefix-1] == '/')
 }
 
 // isOurs reports whether the package itself writes details of that type.
 func isOurs(url string) bool {
-	switch typeName(url) {
-	case errorInfoType, googleInfoType, retryInfoType:
-		return true
-	}
-	return false
+	return isType(url, errorInfoType) || isType(url, googleInfoType) || isType(url, retryInfoType)
 }
 
 // Field numbers of yuanrong.errors.v1.ErrorInfo and RetryHint, google.rpc.ErrorInfo,
@@ -176,14 +168,34 @@ func varintTag(field protowire.Number) tag { return tag(field)<<3 | tag(protowir
 //
 // It returns single values because these stay in registers; a struct does not.
 func next(b []byte) (t tag, num uint64, raw, rest []byte) {
+	// Nearly all fields have a tag of one byte, and of one byte a size, or of one or two
+	// a number.
+	if len(b) >= 2 && b[0] >= 1<<3 && b[0] < 0x80 {
+		switch protowire.Type(b[0] & 7) {
+		case protowire.VarintType:
+			if b[1] < 0x80 {
+				return tag(b[0]), uint64(b[1]), nil, b[2:]
+			}
+			if len(b) >= 3 && b[2] < 0x80 {
+				return tag(b[0]), uint64(b[1]&0x7f) | uint64(b[2])<<7, nil, b[3:]
+			}
+		case protowire.BytesType:
+			if end := 2 + int(b[1]); b[1] < 0x80 && end <= len(b) {
+				return tag(b[0]), 0, b[2:end], b[end:]
+			}
+		}
+	}
+	return nextOfAny(b)
+}
+
+// nextOfAny is next for fields of any size.
+func nextOfAny(b []byte) (t tag, num uint64, raw, rest []byte) {
 	if len(b) == 0 {
 		return 0, 0, nil, nil
 	}
-	number, kind, n := protowire.Number(b[0]>>3), protowire.Type(b[0]&7), 1
-	if number == 0 || b[0] >= 0x80 { // not one of ours, which are all below 16
-		if number, kind, n = protowire.ConsumeTag(b); n < 0 {
-			return 0, 0, nil, nil
-		}
+	number, kind, n := protowire.ConsumeTag(b)
+	if n < 0 {
+		return 0, 0, nil, nil
 	}
 	rest = b[n:]
 	switch kind {
@@ -267,45 +279,67 @@ func scanGoogleInfo(b []byte) (reason, domain []byte) {
 	}
 }
 
-// eachMetadata calls f for each metadata entry of a google.rpc.ErrorInfo, in its
-// order. All keys and values are parts of one string, unless that is large: whoever
-// keeps one value must not keep all of a hostile status.
-func eachMetadata(b []byte, f func(pair)) {
-	text := ""
-	for t, _, raw, rest := next(b); t != 0; t, _, raw, rest = next(rest) {
-		if t == bytesTag(googleMetadata) {
-			if text == "" {
-				text = string(b)
-			}
-			end := len(b) - len(rest)
-			p := scanPair(raw, text[end-len(raw):end])
-			if len(text) > MaxBudget {
-				p = pair{strings.Clone(p.key), strings.Clone(p.value)}
-			}
-			f(p)
+// nextEntry returns key and value of the first metadata entry of a
+// google.rpc.ErrorInfo, and what follows it, nil if there is no entry.
+func nextEntry(b []byte) (key, value, rest []byte) {
+	for {
+		t, _, entry, rest := next(b)
+		switch t {
+		case 0:
+			return nil, nil, nil
+		case bytesTag(googleMetadata):
+			key, value = scanEntry(entry)
+			return key, value, rest
 		}
+		b = rest
 	}
 }
 
-// scanPair reads a metadata entry; text has the same bytes.
-func scanPair(b []byte, text string) (p pair) {
-	for t, _, raw, rest := next(b); t != 0; t, _, raw, rest = next(rest) {
-		end := len(b) - len(rest)
+// scanEntry returns key and value of a metadata entry.
+func scanEntry(b []byte) (key, value []byte) {
+	for {
+		t, _, raw, rest := next(b)
 		switch t {
+		case 0:
+			return key, value
 		case bytesTag(mapKey):
-			p.key = validUTF8(text[end-len(raw) : end])
+			key = raw
 		case bytesTag(mapValue):
-			p.value = validUTF8(text[end-len(raw) : end])
+			value = raw
 		}
+		b = rest
 	}
-	return p
+}
+
+// A texts makes strings of the parts of some bytes. They are parts of one string,
+// unless that is large: whoever keeps one must not keep all of a hostile status.
+type texts struct {
+	bytes []byte
+	text  string
+}
+
+func (s *texts) of(part []byte) string {
+	if len(part) == 0 {
+		return ""
+	}
+	if len(s.bytes) > MaxBudget {
+		return validUTF8(string(part))
+	}
+	if s.text == "" {
+		s.text = string(s.bytes)
+	}
+	at := cap(s.bytes) - cap(part) // both end where the array ends
+	return validUTF8(s.text[at : at+len(part)])
 }
 
 // scanMetadata reads the metadata of a google.rpc.ErrorInfo, in the order of keys.
 // As in any protobuf map, the last of two entries with one key counts.
 func scanMetadata(b []byte) []pair {
 	var pairs []pair
-	eachMetadata(b, func(p pair) { pairs = append(pairs, p) })
+	s := texts{bytes: b}
+	for key, value, rest := nextEntry(b); rest != nil; key, value, rest = nextEntry(rest) {
+		pairs = append(pairs, pair{s.of(key), s.of(value)})
+	}
 	slices.SortStableFunc(pairs, func(a, b pair) int { return strings.Compare(a.key, b.key) })
 	unique := pairs[:0]
 	for i, p := range pairs {
@@ -319,13 +353,25 @@ func scanMetadata(b []byte) []pair {
 // metadataMap is scanMetadata without the order, nil if there is none.
 func metadataMap(b []byte) map[string]string {
 	var m map[string]string
-	eachMetadata(b, func(p pair) {
+	s := texts{bytes: b}
+	for key, value, rest := nextEntry(b); rest != nil; key, value, rest = nextEntry(rest) {
 		if m == nil {
 			m = make(map[string]string)
 		}
-		m[p.key] = p.value
-	})
+		m[s.of(key)] = s.of(value)
+	}
 	return m
+}
+
+// metadataValue returns the value of one key, "" if there is none.
+func metadataValue(b []byte, want string) string {
+	var found []byte
+	for key, value, rest := nextEntry(b); rest != nil; key, value, rest = nextEntry(rest) {
+		if string(key) == want || validUTF8(string(key)) == want {
+			found = value
+		}
+	}
+	return validUTF8(string(found))
 }
 
 // scanRetryInfo reads the delay of a google.rpc.RetryInfo, 0 if it has none or a

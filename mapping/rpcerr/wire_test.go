@@ -32,11 +32,12 @@ func FuzzWire(f *testing.F) {
 		}
 		number = max(1, number)
 		retry := Retry{RetryClass(class), time.Duration(ms) * time.Millisecond}.normal()
-		pairs := with(with(nil, validKey(k1), v1), validKey(k2), v2)
+		pairs := with(nil, k1, v1, []string{k2, v2})
 		e := &Error{
 			code: Code{&Row{Domain: domain, Number: number, Reason: reason, GRPC: codes.Aborted}},
-			grpc: codes.Aborted, retry: retry, message: message, requestID: id, metadata: pairs,
+			grpc: codes.Aborted, message: message, requestID: id, metadata: pairs,
 		}
+		e.setRetry(retry)
 		d := draft{
 			grpc: e.grpc, message: e.Message(), code: e.code, reason: reason, metadata: pairs,
 			retry: retry, retryInfo: true, requestID: id, trimmed: class&1 == 1,
@@ -130,6 +131,9 @@ func FuzzScan(f *testing.F) {
 			}
 		}
 		for _, p := range pairs {
+			if got := metadataValue(b, p.key); got != p.value {
+				t.Errorf("value of %q is %q, want %q", p.key, got, p.value)
+			}
 			if !utf8.ValidString(p.key) || !utf8.ValidString(p.value) {
 				t.Errorf("invalid UTF-8 in %q", p)
 			}

@@ -1,0 +1,229 @@
+package rpcerr
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/anypb"
+
+	spb "google.golang.org/genproto/googleapis/rpc/status"
+)
+
+// derive returns a copy of e to be changed, which will have another status: what is
+// read from a received one on demand is read now.
+func (e *Error) derive() *Error {
+	d := &Error{
+		code: e.code, grpc: e.grpc, delay: e.delay, class: e.class,
+		origin: e.origin, guess: e.guess, arrival: e.arrival, trimmed: e.trimmed,
+		message: e.message, requestID: e.requestID, metadata: e.metadata, cause: e.cause, rare: e.rare,
+	}
+	if e.received != nil {
+		d.metadata = scanMetadata(e.googleInfo())
+		details, damaged := foreignDetails(e.received, e.code)
+		d.trimmed = d.trimmed || damaged
+		if reason := e.Reason(); len(details) > 0 || !e.code.Listed() && reason != "" {
+			*d.uncommon() = rare{details: details, reason: reason, attempts: e.Attempts()}
+		}
+	}
+	return d
+}
+
+// relabel returns a copy of e that keeps its status.
+func (e *Error) relabel() *Error {
+	d := &Error{
+		code: e.code, grpc: e.grpc, delay: e.delay, class: e.class,
+		origin: e.origin, guess: e.guess, arrival: e.arrival, trimmed: e.trimmed,
+		message: e.message, requestID: e.requestID, metadata: e.metadata, cause: e.cause, rare: e.rare,
+		sealed: e.sealed, received: e.received,
+	}
+	if made := e.lazy.Load(); made != nil {
+		d.lazy.Store(made)
+	}
+	return d
+}
+
+// uncommon gives e, which nobody else knows yet, a rare of its own, and returns it.
+func (e *Error) uncommon() *rare {
+	own := new(rare)
+	if e.rare != nil {
+		*own = *e.rare
+	}
+	e.rare = own
+	return own
+}
+
+// With returns a copy of e with one more metadata entry for the peer, or with
+// another value where the key is there already. Keys have the form that AIP-193
+// asks for, [a-z][a-zA-Z0-9-_]+ of at most 64 characters; others are brought into
+// it and are found under the new name: "user id" becomes user_id, "Function" becomes
+// function, "k" becomes k_. Invalid UTF-8 in the value is replaced.
+//
+// Further entries may follow, each as a key and its value; a last key without a value
+// has the empty one.
+func (e *Error) With(key, value string, more ...string) *Error {
+	if e == nil {
+		return nil
+	}
+	d := e.derive()
+	d.metadata = with(d.metadata, key, value, more)
+	return d
+}
+
+// WithRequestID returns a copy of e that carries the id by which the request is
+// found in logs. An id longer than 128 bytes is cut.
+func (e *Error) WithRequestID(id string) *Error {
+	if e == nil {
+		return nil
+	}
+	d := e.derive()
+	d.requestID = validRequestID(id)
+	return d
+}
+
+// maxRequestID bounds the request id, which is sent even when the rest is trimmed.
+const maxRequestID = 128
+
+func validRequestID(id string) string {
+	if len(id) > maxRequestID {
+		id = strings.Clone(cut(id, maxRequestID)) // not to keep the rest
+	}
+	return cut(validUTF8(id), maxRequestID)
+}
+
+// RetryAfter returns a copy of e with another delay: at least 0, at most
+// [MaxRetryDelay], rounded up to milliseconds. On an error of class [Never] it has
+// no effect.
+func (e *Error) RetryAfter(delay time.Duration) *Error {
+	if e == nil {
+		return nil
+	}
+	d := e.derive()
+	d.setRetry(Retry{d.class, delay})
+	return d
+}
+
+// NotExecuted returns a copy of e that says that nothing was executed: class
+// [Idempotent] becomes [Safe]. The other classes stay, because a call that can
+// never succeed, or needs another instance, is not helped by having been refused
+// early.
+func (e *Error) NotExecuted() *Error {
+	if e == nil {
+		return nil
+	}
+	d := e.derive()
+	if d.class == Idempotent {
+		d.class = Safe
+	}
+	return d
+}
+
+// DoNotRetry returns a copy of e of class [Never].
+func (e *Error) DoNotRetry() *Error {
+	if e == nil {
+		return nil
+	}
+	d := e.derive()
+	d.setRetry(Retry{Class: Never})
+	return d
+}
+
+// WithDetails returns a copy of e with further details for the peer, such as
+// google.rpc.BadRequest. There is at most one detail of each type: a later one
+// replaces an earlier. The details that the package writes itself (both ErrorInfo
+// and RetryInfo), nil, and a message that cannot be marshalled are left out, and
+// the error counts as trimmed.
+func (e *Error) WithDetails(details ...proto.Message) *Error {
+	if e == nil {
+		return nil
+	}
+	d := e.derive()
+	all := slices.Clone(d.details())
+	for _, m := range details {
+		detail := new(anypb.Any)
+		if m == nil || anypb.MarshalFrom(detail, m, proto.MarshalOptions{Deterministic: true}) != nil ||
+			!d.code.IsZero() && isOurs(detail.TypeUrl) {
+			d.trimmed = true
+			continue
+		}
+		same := func(a *anypb.Any) bool { return typeName(a.TypeUrl) == typeName(detail.TypeUrl) }
+		if i := slices.IndexFunc(all, same); i >= 0 {
+			all[i] = detail
+		} else {
+			all = append(all, detail)
+		}
+	}
+	d.uncommon().details = all
+	return d
+}
+
+// WithoutDebugInfo returns e without a google.rpc.DebugInfo, whose stack traces are
+// for the team that wrote the service, not for its callers. Everything else stays,
+// byte for byte.
+func (e *Error) WithoutDebugInfo() *Error {
+	if e == nil {
+		return nil
+	}
+	isDebug := func(a *anypb.Any) bool { return typeName(a.GetTypeUrl()) == debugInfoType }
+	switch {
+	case e.received != nil && slices.ContainsFunc(e.received.Details, isDebug):
+		st := proto.Clone(e.received).(*spb.Status)
+		st.Details = slices.DeleteFunc(st.Details, isDebug)
+		return e.receivedAs(st)
+	case e.received == nil && slices.ContainsFunc(e.details(), isDebug):
+		d := e.derive()
+		d.uncommon().details = slices.DeleteFunc(slices.Clone(d.details()), isDebug)
+		return d
+	}
+	return e
+}
+
+// WithOrigin returns a copy of e that was born elsewhere, for those who know more
+// than the status tells. The status stays as received.
+func (e *Error) WithOrigin(o Origin) *Error {
+	if e == nil || e.origin == o {
+		return e
+	}
+	d := e.relabel()
+	d.origin = o
+	return d
+}
+
+// WithCause returns a copy of e that unwraps to another error, which stays in the
+// process. The status stays as received.
+func (e *Error) WithCause(cause error) *Error {
+	if e == nil {
+		return nil
+	}
+	d := e.relabel()
+	d.cause = cause
+	return d
+}
+
+// WithAttempts returns a copy of e that tells how many times the call was tried.
+// The status stays as received.
+func (e *Error) WithAttempts(n int) *Error {
+	if e == nil || e.Attempts() == n {
+		return e
+	}
+	d := e.relabel()
+	d.uncommon().attempts = n
+	return d
+}
+
+// receivedAs returns a copy of e that came in another status.
+func (e *Error) receivedAs(st *spb.Status) *Error {
+	d := e.relabel()
+	d.received, d.sealed = st, status.FromProto(st)
+	return d
+}
+
+// details returns the details that others attached to an error that was not received.
+func (e *Error) details() []*anypb.Any {
+	if e.rare == nil {
+		return nil
+	}
+	return e.rare.details
+}

@@ -1,0 +1,36 @@
+package rpcerr
+
+import "strconv"
+
+// An Origin tells where an error was born.
+type Origin uint8
+
+const (
+	// OriginLocal: raised in this process.
+	OriginLocal Origin = iota
+	// OriginPeer: sent by the peer's application. The call reached it.
+	OriginPeer
+	// OriginTransport: made by gRPC, by a proxy, or by an application that sends
+	// plain statuses; the status alone does not tell. Whether the call was
+	// executed is unknown.
+	OriginTransport
+	// OriginUnsent: made on this side before any attempt had a stream. The call
+	// provably never left. Only a client interceptor with retries on finds that out,
+	// because it costs each call an allocation; elsewhere it is OriginTransport.
+	OriginUnsent
+)
+
+// String returns "local", "peer", "transport" or "unsent".
+func (o Origin) String() string {
+	switch o {
+	case OriginLocal:
+		return "local"
+	case OriginPeer:
+		return "peer"
+	case OriginTransport:
+		return "transport"
+	case OriginUnsent:
+		return "unsent"
+	}
+	return "Origin(" + strconv.Itoa(int(o)) + ")"
+}
