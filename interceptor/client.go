@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/openyuanrong/statusmap/mapping"
+	"github.com/openyuanrong/statusmap/mapping/inband"
 	"github.com/openyuanrong/statusmap/mapping/rpcerr"
 )
 
@@ -25,7 +26,7 @@ type client struct {
 	retry     *retrier // nil: calls are not repeated
 	silent    bool     // not announced
 
-	inBand        *mapping.InBand // nil: replies are not read
+	inBand        *inband.Format // nil: replies are not read
 	inBandStreams map[string]bool
 	parse         func(message string) mapping.Code // nil: texts are not read
 }

@@ -45,7 +45,7 @@
 //   - [WithTextCodes] reads codes that are printed into the text of a status.
 //
 // Observers see by Event.InBand when the last old peer is gone. For HTTP see
-// [mapping.WriteHTTP] and [mapping.FromResponse].
+// package httperr.
 //
 // # Invariants
 //

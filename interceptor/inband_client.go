@@ -8,6 +8,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/openyuanrong/statusmap/mapping"
+	"github.com/openyuanrong/statusmap/mapping/inband"
 )
 
 // unaryInBand makes a call and reads the code in its reply.
@@ -43,7 +44,7 @@ func (c *client) settle(method string, reply any, err error) (typed error, e *ma
 
 // isInBand reports whether a reply is the cause of a client's error.
 func isInBand(cause error) bool {
-	var reply *mapping.InBandReply
+	var reply *inband.Reply
 	return errors.As(cause, &reply)
 }
 

@@ -7,6 +7,7 @@ import (
 	"google.golang.org/grpc/metadata"
 
 	"github.com/openyuanrong/statusmap/mapping"
+	"github.com/openyuanrong/statusmap/mapping/inband"
 )
 
 // AnnounceHeader is the request header by which a caller announces that it understands
@@ -51,24 +52,24 @@ func hasAnnounced(ctx context.Context) bool {
 
 // WithInBand makes the client read the codes that services put into replies of calls
 // that end OK: after a unary call that succeeded, a reply that carries an error, as
-// [mapping.InBand.FromReply] says, becomes that [mapping.Error]. The generated client
-// then returns no reply; it is reachable from the error, as a [mapping.InBandReply].
+// [inband.Format.FromReply] says, becomes that [mapping.Error]. The generated client
+// then returns no reply; it is reachable from the error, as a [inband.Reply].
 // Nil means the zero InBand, which fits the services of openYuanrong.
 //
 // Streams are left alone, unless [WithInBandStreams] names them.
 //
 // For calls that succeed it costs less than 50 ns and no allocation, once the type of
 // the reply was seen.
-func WithInBand(b *mapping.InBand) ClientOption {
+func WithInBand(b *inband.Format) ClientOption {
 	if b == nil {
-		b = new(mapping.InBand)
+		b = new(inband.Format)
 	}
 	return clientOption(func(c *client) { c.inBand = b })
 }
 
 // WithInBandReplies makes the server answer callers that do not understand statuses,
 // which are all that do not send [AnnounceHeader]: a reply of the method's own type
-// carries the error, as [mapping.InBand.NewReply] says, and the call ends OK. The type
+// carries the error, as [inband.Format.NewReply] says, and the call ends OK. The type
 // is looked up in what is linked in. Where the error cannot be told in a reply, the
 // caller gets the status. Callers that have announced themselves always get it. Nil
 // means the zero InBand.
@@ -78,9 +79,9 @@ func WithInBand(b *mapping.InBand) ClientOption {
 //
 // Only what generated code can hold crosses: code, message and the retry flags; not
 // metadata, request id and details.
-func WithInBandReplies(b *mapping.InBand) ServerOption {
+func WithInBandReplies(b *inband.Format) ServerOption {
 	if b == nil {
-		b = new(mapping.InBand)
+		b = new(inband.Format)
 	}
 	return serverOption(func(s *server) { s.inBand = b })
 }
@@ -93,7 +94,7 @@ func WithInBandReplies(b *mapping.InBand) ServerOption {
 // on. The server sends a last message with the error and ends the stream OK.
 //
 // It is not for streams on which several calls are multiplexed, where an error is that
-// of one call: use [mapping.InBand.FromReply] on each message there.
+// of one call: use [inband.Format.FromReply] on each message there.
 func WithInBandStreams(methods ...string) Option {
 	return option{
 		func(s *server) { s.inBandStreams = withMethods(s.inBandStreams, methods) },

@@ -29,6 +29,7 @@ import (
 	"github.com/openyuanrong/statusmap/interceptor"
 	"github.com/openyuanrong/statusmap/interceptor/internal/stubtest"
 	"github.com/openyuanrong/statusmap/mapping"
+	"github.com/openyuanrong/statusmap/mapping/inband"
 )
 
 // The methods of a service whose replies carry codes: EchoStatus has code and message,
@@ -240,7 +241,7 @@ func TestInBandPairings(t *testing.T) {
 					if !errors.Is(err, sdk.InstanceNotFound) || e.Message() != "no a1" || status.Code(err) != codes.NotFound || e.Origin() != mapping.OriginPeer {
 						t.Errorf("the new client got %v", e.LogValue())
 					}
-					var reply *mapping.InBandReply
+					var reply *inband.Reply
 					if errors.As(err, &reply) == pair.newServer {
 						t.Errorf("a reply in the error: %v", reply)
 					} else if reply != nil && reply.Reply.(*testgrpc.EchoStatus).GetCode() != 1003 {
@@ -338,7 +339,7 @@ func TestErrorsThatNoReplyCanTell(t *testing.T) {
 }
 
 func TestNestedRepliesByOneDescription(t *testing.T) {
-	inBand := &mapping.InBand{Nested: []string{"response_status"}, Catalogs: []*mapping.Catalog{rest.Catalog()}}
+	inBand := &inband.Format{Nested: []string{"response_status"}, Catalogs: []*mapping.Catalog{rest.Catalog()}}
 	service := replying(func(context.Context) ([]proto.Message, error) { return nil, rest.FunctionNotFound.Errorf("no f") })
 	conn := service.start(t, interceptor.ServerOptions(interceptor.WithInBandReplies(inBand)))
 	got := new(testgrpc.SimpleRequest)
@@ -472,7 +473,7 @@ func TestMultiplexedStreamGoesOn(t *testing.T) {
 	if err != nil || len(messages) != 2 {
 		t.Fatalf("the client got %v, %v; want both messages", messages, err)
 	}
-	inBand := new(mapping.InBand)
+	inBand := new(inband.Format)
 	if e, _ := inBand.FromReply(bothMethod, messages[0]); e.Code() != sdk.InstanceNotFound {
 		t.Errorf("call 1: %v, want 1003", e)
 	}
@@ -498,10 +499,10 @@ func TestInBandErrorsAreRetried(t *testing.T) {
 			return []proto.Message{&testgrpc.EchoStatus{}}, nil
 		})
 		var seen events
-		inBand := &mapping.InBand{Extract: func(reply any) mapping.Outcome {
+		inBand := &inband.Format{Extract: func(reply any) inband.Outcome {
 			// As by shape; the reply must not hold what the attempt before has left.
 			s := reply.(*testgrpc.EchoStatus)
-			return mapping.Outcome{Number: s.GetCode(), Message: s.GetMessage()}
+			return inband.Outcome{Number: s.GetCode(), Message: s.GetMessage()}
 		}}
 		conn := service.start(t, nil, ours(fast, interceptor.WithInBand(inBand), seen.option())...)
 		messages, err := call(t, conn, topMethod)
@@ -524,7 +525,7 @@ func TestInBandErrorsAreRetried(t *testing.T) {
 }
 
 func TestDeclaredSuccessIsNoError(t *testing.T) {
-	inBand := &mapping.InBand{Success: map[string][]mapping.Code{topMethod: {sdk.InstanceNotFound}}}
+	inBand := &inband.Format{Success: map[string][]mapping.Code{topMethod: {sdk.InstanceNotFound}}}
 	conn := replying(oldServer).start(t, nil, interceptor.DialOptions(interceptor.WithInBand(inBand))...)
 	if messages, err := call(t, conn, topMethod); err != nil || messages[0].GetCode() != 1003 {
 		t.Errorf("the client got %v, %v; want the reply", messages, err)

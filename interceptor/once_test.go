@@ -18,6 +18,7 @@ import (
 	"github.com/openyuanrong/statusmap/interceptor"
 	"github.com/openyuanrong/statusmap/interceptor/internal/stubtest"
 	"github.com/openyuanrong/statusmap/mapping"
+	"github.com/openyuanrong/statusmap/mapping/inband"
 )
 
 // Whatever way a service in the middle got the SAFE error of another, what it did
@@ -188,7 +189,7 @@ func TestObserversKeepReplies(t *testing.T) {
 		t.Fatalf("%d events, want one for each attempt that failed", len(causes))
 	}
 	for i, cause := range causes {
-		var inBand *mapping.InBandReply
+		var inBand *inband.Reply
 		if !errors.As(cause, &inBand) || !proto.Equal(inBand.Reply.(proto.Message), answers[i]) {
 			t.Errorf("event %d has %v, want the reply %v", i, cause, answers[i])
 		}

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/openyuanrong/statusmap/mapping"
+	"github.com/openyuanrong/statusmap/mapping/inband"
 )
 
 // retrier is what the calls of a client with retries share.
@@ -113,7 +114,7 @@ func (c *unaryCall) run() error {
 // keepReply returns a copy of the reply that an error was in, for observers to keep:
 // the next attempt fills the caller's again.
 func (c *unaryCall) keepReply(cause error) error {
-	inBand, ok := cause.(*mapping.InBandReply)
+	inBand, ok := cause.(*inband.Reply)
 	if !ok || len(c.client.observers) == 0 {
 		return nil
 	}
@@ -121,7 +122,7 @@ func (c *unaryCall) keepReply(cause error) error {
 	if !ok {
 		return nil
 	}
-	return &mapping.InBandReply{Reply: proto.Clone(reply), RetryReason: inBand.RetryReason}
+	return &inband.Reply{Reply: proto.Clone(reply), RetryReason: inBand.RetryReason}
 }
 
 // next reports whether the call is repeated, and after which wait.

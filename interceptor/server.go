@@ -14,6 +14,7 @@ import (
 
 	"github.com/openyuanrong/statusmap/gen/sdk"
 	"github.com/openyuanrong/statusmap/mapping"
+	"github.com/openyuanrong/statusmap/mapping/inband"
 	"github.com/openyuanrong/statusmap/mapping/rpcerr"
 )
 
@@ -29,7 +30,7 @@ type server struct {
 	methods   *methods
 	silent    bool // no pushback
 
-	inBand        *mapping.InBand // nil: callers get nothing but statuses
+	inBand        *inband.Format // nil: callers get nothing but statuses
 	inBandStreams map[string]bool
 
 	matchLanguage func(acceptLanguage string) string // nil: nothing is localised

@@ -21,9 +21,9 @@
 //
 // # Other ways than a status
 //
-// An [InBand] reads codes out of replies of calls that end OK, and writes them;
-// [ParseText] reads those printed into texts; [WriteHTTP], [FromResponse] and
-// [ParseHTTP] carry errors over HTTP.
+// [ParseText] reads codes that are printed into texts. Package inband reads them out of
+// replies of calls that end OK, and writes them; package httperr carries errors over
+// HTTP.
 //
 // # Invariants
 //

@@ -1,10 +1,10 @@
 package mapping
 
 import (
-	"strconv"
 	"strings"
 
 	"github.com/openyuanrong/statusmap/gen/sdk"
+	"github.com/openyuanrong/statusmap/mapping/internal/told"
 )
 
 // ParseText finds the code that the platform printed into a text, and the message
@@ -45,7 +45,7 @@ func ParseText(text string, catalogs ...*Catalog) (c Code, message string, ok bo
 		if comma < 0 {
 			continue
 		}
-		if c := printedCode(strings.Trim(rest[:comma], " \t"), catalogs); !c.IsZero() {
+		if c := told.Printed(catalogs, strings.Trim(rest[:comma], " \t")); !c.IsZero() {
 			return c, printedMessage(rest[comma+1:], strings.HasSuffix(before, "[c")), true
 		}
 	}
@@ -89,31 +89,6 @@ func opens(before string) bool {
 
 func isWord(b byte) bool {
 	return b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z' || b >= '0' && b <= '9' || b == '_'
-}
-
-// printedCode returns the code that a number or a name stands for, or the zero Code.
-func printedCode(value string, catalogs []*Catalog) Code {
-	if value == "" {
-		return Code{}
-	}
-	if value[0] >= '1' && value[0] <= '9' {
-		number, err := strconv.ParseInt(value, 10, 32)
-		if err != nil {
-			return Code{}
-		}
-		c, _ := lookup(catalogs, int32(number))
-		return c
-	}
-	name := strings.TrimPrefix(value, "ERR_")
-	for _, catalog := range catalogs {
-		if catalog == nil {
-			continue
-		}
-		if c, ok := catalog.LookupReason(name); ok {
-			return c
-		}
-	}
-	return Code{}
 }
 
 // maxPrinted bounds how far behind the word the comma may be: a name is at most 63

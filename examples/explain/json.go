@@ -5,7 +5,7 @@ import (
 
 	"google.golang.org/protobuf/types/known/anypb"
 
-	"github.com/openyuanrong/statusmap/mapping"
+	"github.com/openyuanrong/statusmap/mapping/httperr"
 )
 
 // record is a finding for programs.
@@ -63,7 +63,7 @@ func (o output) record(f finding) record {
 		Who:               who(o.lang, f.grpc(), f.retry().Class),
 		DocumentedMessage: f.code.DocumentedMessage(),
 		GRPCCode:          grpcName(f.grpc()),
-		HTTPStatus:        mapping.HTTPStatus(f.grpc()),
+		HTTPStatus:        httperr.Status(f.grpc()),
 		Retry:             recordRetry{f.retry().Class.String(), f.retry().Delay.Milliseconds()},
 		Line:              f.line, Count: f.count,
 	}

@@ -17,7 +17,7 @@ import (
 	"google.golang.org/protobuf/types/known/anypb"
 
 	"github.com/openyuanrong/statusmap/examples/internal/cli"
-	"github.com/openyuanrong/statusmap/mapping"
+	"github.com/openyuanrong/statusmap/mapping/httperr"
 )
 
 // An output shows findings.
@@ -69,7 +69,7 @@ func (o output) known(f finding) []fact {
 		{"who acts", "由谁处理", who(o.lang, f.grpc(), f.retry().Class)},
 		{"what to do", "处理建议", f.code.Remedy(lang)},
 		{"retry", "重试", when(o.lang, f.retry())},
-		{"gRPC", "gRPC", fmt.Sprintf("%s, HTTP %d", grpcName(f.grpc()), mapping.HTTPStatus(f.grpc()))},
+		{"gRPC", "gRPC", fmt.Sprintf("%s, HTTP %d", grpcName(f.grpc()), httperr.Status(f.grpc()))},
 	}
 	if f.err == nil {
 		return append(facts, fact{"as documented", "文档消息", f.code.DocumentedMessage()})

@@ -12,7 +12,7 @@ import (
 
 	functionv1 "github.com/openyuanrong/statusmap/examples/internal/pb/function/v1"
 	"github.com/openyuanrong/statusmap/gen/rest"
-	"github.com/openyuanrong/statusmap/mapping"
+	"github.com/openyuanrong/statusmap/mapping/httperr"
 )
 
 // newGateway returns the REST API of the function service behind conn. Every error of a
@@ -42,7 +42,7 @@ func newGateway(conn grpc.ClientConnInterface) (http.Handler, error) {
 
 // writeError is all that a gateway needs for errors of this module.
 func writeError(_ context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, _ *http.Request, err error) {
-	mapping.WriteHTTP(w, err)
+	httperr.Write(w, err)
 }
 
 // matchHeader passes the request id on, under the name by which the server looks for it.

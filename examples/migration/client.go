@@ -12,6 +12,7 @@ import (
 	inbandv1 "github.com/openyuanrong/statusmap/examples/internal/pb/inband/v1"
 	"github.com/openyuanrong/statusmap/interceptor"
 	"github.com/openyuanrong/statusmap/mapping"
+	"github.com/openyuanrong/statusmap/mapping/inband"
 )
 
 // newDialOptions make errors out of codes in replies.
@@ -137,7 +138,7 @@ func outcome(err error) string {
 	if !ok || e.Code().IsZero() {
 		return "lost: " + err.Error()
 	}
-	var reply *mapping.InBandReply
+	var reply *inband.Reply
 	if errors.As(err, &reply) {
 		return fmt.Sprintf("error %d (reply)", e.Code().Number())
 	}
@@ -181,7 +182,7 @@ func newCalls() []call {
 		newCall(manyCalls, func(ctx context.Context, c inbandv1.InstanceServiceClient) string {
 			// The code is that of one call, so the stream must go on: no interceptor, but
 			// the function that it uses.
-			var inBand mapping.InBand
+			var inBand inband.Format
 			return answers(ctx, c, func(m *inbandv1.MultiplexResponse) string {
 				if e, failed := inBand.FromReply(inbandv1.InstanceService_Multiplex_FullMethodName, m); failed {
 					return outcome(e)

@@ -17,6 +17,7 @@ import (
 	inbandv1 "github.com/openyuanrong/statusmap/examples/internal/pb/inband/v1"
 	"github.com/openyuanrong/statusmap/gen/sdk"
 	"github.com/openyuanrong/statusmap/mapping"
+	"github.com/openyuanrong/statusmap/mapping/inband"
 )
 
 func contextOf(t *testing.T) context.Context {
@@ -106,7 +107,7 @@ func TestNewClientReachesTheReplyOfAnOldServer(t *testing.T) {
 	if !errors.Is(err, sdk.UserFunctionException) || status.Code(err) != codes.Unknown {
 		t.Fatalf("Invoke = %v, want 2002", err)
 	}
-	var in *mapping.InBandReply
+	var in *inband.Reply
 	if !errors.As(err, &in) {
 		t.Fatal("the reply is lost")
 	}
@@ -155,14 +156,14 @@ func fineReply() *inbandv1.InvokeResponse {
 }
 
 func TestReadingASuccessAllocatesNothing(t *testing.T) {
-	inBand, reply := new(mapping.InBand), fineReply()
+	inBand, reply := new(inband.Format), fineReply()
 	if n := testing.AllocsPerRun(100, func() { _, _ = inBand.FromReply("", reply) }); n != 0 {
 		t.Errorf("%v allocations, want 0", n)
 	}
 }
 
 func BenchmarkReadingASuccess(b *testing.B) {
-	inBand, reply := new(mapping.InBand), fineReply()
+	inBand, reply := new(inband.Format), fineReply()
 	b.ReportAllocs()
 	for b.Loop() {
 		if e, failed := inBand.FromReply("", reply); failed {

@@ -13,7 +13,7 @@ import (
 	"net/url"
 	"strings"
 
-	"github.com/openyuanrong/statusmap/mapping"
+	"github.com/openyuanrong/statusmap/mapping/httperr"
 )
 
 // A Client calls the API. It is safe for concurrent use.
@@ -98,7 +98,7 @@ func (c *Client) do(ctx context.Context, method, path string, in, out any) error
 		return err
 	}
 	defer resp.Body.Close()
-	if e, failed := mapping.FromResponse(resp); failed {
+	if e, failed := httperr.FromResponse(resp); failed {
 		return e
 	}
 	if out == nil {

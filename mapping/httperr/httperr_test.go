@@ -1,4 +1,4 @@
-package mapping_test
+package httperr_test
 
 import (
 	"bytes"
@@ -25,11 +25,12 @@ import (
 	"github.com/openyuanrong/statusmap/gen/sdk"
 	errorsv1 "github.com/openyuanrong/statusmap/gen/yuanrong/errors/v1"
 	"github.com/openyuanrong/statusmap/mapping"
+	"github.com/openyuanrong/statusmap/mapping/httperr"
 	"github.com/openyuanrong/statusmap/mapping/rpcerr"
 )
 
 // The comments of google.rpc.Code.
-func TestHTTPStatus(t *testing.T) {
+func TestStatus(t *testing.T) {
 	for c, want := range map[codes.Code]int{
 		codes.OK: 200, codes.Canceled: 499, codes.Unknown: 500, codes.InvalidArgument: 400,
 		codes.DeadlineExceeded: 504, codes.NotFound: 404, codes.AlreadyExists: 409,
@@ -37,20 +38,20 @@ func TestHTTPStatus(t *testing.T) {
 		codes.Aborted: 409, codes.OutOfRange: 400, codes.Unimplemented: 501, codes.Internal: 500,
 		codes.Unavailable: 503, codes.DataLoss: 500, codes.Unauthenticated: 401, codes.Code(17): 500,
 	} {
-		if got := mapping.HTTPStatus(c); got != want {
-			t.Errorf("HTTPStatus(%v) = %d, want %d", c, got, want)
+		if got := httperr.Status(c); got != want {
+			t.Errorf("Status(%v) = %d, want %d", c, got, want)
 		}
 	}
 }
 
-// written returns what WriteHTTP answers.
+// written returns what Write answers.
 func written(err error) *http.Response {
 	w := httptest.NewRecorder()
-	mapping.WriteHTTP(w, err)
+	httperr.Write(w, err)
 	return w.Result()
 }
 
-func TestWriteHTTP(t *testing.T) {
+func TestWrite(t *testing.T) {
 	internal := sdk.InnerSystemError.Description("en")
 	idempotent := sdk.InnerCommunication.Errorf("lost")
 	for _, test := range []struct {
@@ -121,21 +122,21 @@ func TestWriteHTTP(t *testing.T) {
 	}
 }
 
-func TestWriteHTTPOfNilWritesNothing(t *testing.T) {
+func TestWriteOfNilWritesNothing(t *testing.T) {
 	w := httptest.NewRecorder()
-	mapping.WriteHTTP(w, nil)
+	httperr.Write(w, nil)
 	if w.Body.Len() > 0 || len(w.Header()) > 0 {
-		t.Errorf("WriteHTTP(nil) has written %q, %v", w.Body, w.Header())
+		t.Errorf("Write(nil) has written %q, %v", w.Body, w.Header())
 	}
 }
 
-func TestWriteHTTPDropsHeadersOfTheSuccess(t *testing.T) {
+func TestWriteDropsHeadersOfTheSuccess(t *testing.T) {
 	w := httptest.NewRecorder()
 	for _, name := range []string{"Content-Length", "Content-Encoding", "Etag", "Last-Modified", "Cache-Control"} {
 		w.Header().Set(name, "7")
 	}
 	w.Header().Set("X-Mine", "kept")
-	mapping.WriteHTTP(w, sdk.InstanceNotFound)
+	httperr.Write(w, sdk.InstanceNotFound)
 	for name := range w.Result().Header {
 		switch name {
 		case "Content-Type", "X-Content-Type-Options", "X-Inner-Code", "X-Mine":
@@ -151,7 +152,7 @@ func TestHTTPRoundTrip(t *testing.T) {
 		for c := range catalog.All() {
 			n++
 			want := c.Errorf("message %q", "x").With("key", "value").WithRequestID("r1")
-			got, ok := mapping.FromResponse(written(want))
+			got, ok := httperr.FromResponse(written(want))
 			if !ok || !errors.Is(got, c) || got.Code() != c {
 				t.Errorf("%v came back as %v", c, got)
 				continue
@@ -168,14 +169,14 @@ func TestHTTPRoundTrip(t *testing.T) {
 }
 
 func TestHTTPRoundTripKeepsWhatRaisersAndNewerPeersSay(t *testing.T) {
-	newer, _ := mapping.ParseHTTP(409, nil, []byte(`{"code":4999,"message":"m","reason":"LATER_CODE","domain":"rest.yuanrong","grpc_code":"ABORTED","retry":{"class":"SAFE","delay_ms":20}}`))
-	foreign, _ := mapping.ParseHTTP(409, nil, []byte(`{"code":1003,"message":"m","reason":"OTHER","domain":"shop.example.com","grpc_code":"ABORTED","retry":{"class":"FUTURE","delay_ms":20}}`))
+	newer, _ := httperr.Parse(409, nil, []byte(`{"code":4999,"message":"m","reason":"LATER_CODE","domain":"rest.yuanrong","grpc_code":"ABORTED","retry":{"class":"SAFE","delay_ms":20}}`))
+	foreign, _ := httperr.Parse(409, nil, []byte(`{"code":1003,"message":"m","reason":"OTHER","domain":"shop.example.com","grpc_code":"ABORTED","retry":{"class":"FUTURE","delay_ms":20}}`))
 	for _, want := range []*mapping.Error{
 		sdk.InnerCommunication.Errorf("x").NotExecuted().RetryAfter(1500 * time.Millisecond),
 		sdk.InnerCommunication.Errorf("x").DoNotRetry(),
 		newer, foreign,
 	} {
-		got, _ := mapping.FromResponse(written(want))
+		got, _ := httperr.FromResponse(written(want))
 		if !errors.Is(got, want.Code()) || got.Retry() != want.Retry() || got.GRPCCode() != want.GRPCCode() || got.Reason() != want.Reason() {
 			t.Errorf("%v came back as %v", want.LogValue(), got.LogValue())
 		}
@@ -186,13 +187,13 @@ func TestHTTPRoundTripKeepsWhatRaisersAndNewerPeersSay(t *testing.T) {
 	if errors.Is(foreign, sdk.InstanceNotFound) || foreign.Code().Domain() != "shop.example.com" || foreign.Retry().Class != mapping.Never {
 		t.Errorf("another domain's code is %v", foreign.LogValue())
 	}
-	plain, _ := mapping.FromResponse(written(status.Error(codes.OutOfRange, "past the end")))
+	plain, _ := httperr.FromResponse(written(status.Error(codes.OutOfRange, "past the end")))
 	if !plain.Code().IsZero() || plain.GRPCCode() != codes.OutOfRange || plain.Message() != "past the end" {
 		t.Errorf("a plain status came back as %v", plain.LogValue())
 	}
 }
 
-func TestParseHTTPOfThePlatformsShapes(t *testing.T) {
+func TestParseOfThePlatformsShapes(t *testing.T) {
 	const jsonType, textType = "application/json; charset=utf-8", "text/plain; charset=utf-8"
 	both := []*mapping.Catalog{rest.Catalog(), sdk.Catalog()}
 	for _, test := range []struct {
@@ -253,15 +254,15 @@ func TestParseHTTPOfThePlatformsShapes(t *testing.T) {
 			if test.inner != "" {
 				header.Set("X-Inner-Code", test.inner)
 			}
-			e, ok := mapping.ParseHTTP(test.status, header, []byte(test.body), test.catalogs...)
+			e, ok := httperr.Parse(test.status, header, []byte(test.body), test.catalogs...)
 			if ok != (test.grpc != codes.OK) {
-				t.Fatalf("ParseHTTP = %v, %v", e, ok)
+				t.Fatalf("Parse = %v, %v", e, ok)
 			}
 			if !ok {
 				return
 			}
 			if e.Code() != test.want || e.GRPCCode() != test.grpc || e.Message() != test.message {
-				t.Errorf("ParseHTTP = %v, %v, %q; want %v, %v, %q", e.Code(), e.GRPCCode(), e.Message(), test.want, test.grpc, test.message)
+				t.Errorf("Parse = %v, %v, %q; want %v, %v, %q", e.Code(), e.GRPCCode(), e.Message(), test.want, test.grpc, test.message)
 			}
 			if test.kind == textType && !test.want.IsZero() && !e.Parsed() {
 				t.Error("a code out of a text is not marked as parsed")
@@ -273,21 +274,21 @@ func TestParseHTTPOfThePlatformsShapes(t *testing.T) {
 // What an error without a code is inferred to be, as of a status.
 var rpcerrInferred, rpcerrUnreachable = sdk.InnerSystemError, sdk.InnerCommunication
 
-func TestParseHTTPAssumesTheDomain(t *testing.T) {
+func TestParseAssumesTheDomain(t *testing.T) {
 	body := []byte(`{"code":1003,"message":"m"}`)
-	if e, _ := mapping.ParseHTTP(500, nil, body); e.Code().Domain() != rest.Domain || e.Code().Listed() || e.Retry().Class != mapping.Never {
+	if e, _ := httperr.Parse(500, nil, body); e.Code().Domain() != rest.Domain || e.Code().Listed() || e.Retry().Class != mapping.Never {
 		t.Errorf("by default: %v, want number 1003 of %s, unlisted", e.LogValue(), rest.Domain)
 	}
-	if e, _ := mapping.ParseHTTP(500, nil, body, sdk.Catalog()); e.Code() != sdk.InstanceNotFound {
+	if e, _ := httperr.Parse(500, nil, body, sdk.Catalog()); e.Code() != sdk.InstanceNotFound {
 		t.Errorf("with sdk: %v, want 1003", e)
 	}
 	own := []byte(`{"code":1003,"message":"m","domain":"sdk.yuanrong"}`)
-	if e, _ := mapping.ParseHTTP(500, nil, own); e.Code() != sdk.InstanceNotFound {
+	if e, _ := httperr.Parse(500, nil, own); e.Code() != sdk.InstanceNotFound {
 		t.Errorf("a body with its domain: %v, want 1003", e)
 	}
 }
 
-func TestParseHTTPRetryAfter(t *testing.T) {
+func TestParseRetryAfter(t *testing.T) {
 	const date, later = "Mon, 03 Nov 2025 10:00:00 GMT", "Mon, 03 Nov 2025 10:00:07 GMT"
 	for _, test := range []struct {
 		body, retryAfter, date string
@@ -309,7 +310,7 @@ func TestParseHTTPRetryAfter(t *testing.T) {
 		{`{"code":1005,"message":"m","domain":"sdk.yuanrong","retry":{"class":"SAFE","delay_ms":9223372036854775807}}`, "", "", mapping.Retry{Class: mapping.Safe, Delay: time.Hour}},
 	} {
 		header := http.Header{"Retry-After": {test.retryAfter}, "Date": {test.date}}
-		e, _ := mapping.ParseHTTP(503, header, []byte(test.body), sdk.Catalog())
+		e, _ := httperr.Parse(503, header, []byte(test.body), sdk.Catalog())
 		if got := e.Retry(); got != test.want {
 			t.Errorf("%s, Retry-After %q: %v, want %v", test.body, test.retryAfter, got, test.want)
 		}
@@ -324,7 +325,7 @@ func TestFromResponseLeavesTheBodyWhole(t *testing.T) {
 	}{
 		"error":         {500, "application/json", `{"code":4115,"message":"no f"}`},
 		"success":       {200, "application/json", `{"functions":[1,2,3]}`},
-		"long success":  {200, "application/problem+json", `"` + strings.Repeat("x", 2*mapping.MaxHTTPBody) + `"`},
+		"long success":  {200, "application/problem+json", `"` + strings.Repeat("x", 2*httperr.MaxBody) + `"`},
 		"other content": {200, "text/event-stream", "data: 1\n\n"},
 	} {
 		closed := false
@@ -336,7 +337,7 @@ func TestFromResponseLeavesTheBodyWhole(t *testing.T) {
 			StatusCode: test.status, Header: http.Header{"Content-Type": {test.kind}},
 			Body: closer{body, func() { closed = true }},
 		}
-		_, _ = mapping.FromResponse(resp)
+		_, _ = httperr.FromResponse(resp)
 		got, err := io.ReadAll(resp.Body)
 		if err != nil || string(got) != test.body {
 			t.Errorf("%s: %d bytes are left of %d, %v", name, len(got), len(test.body), err)
@@ -367,10 +368,10 @@ func TestFromResponseReadsABoundedBody(t *testing.T) {
 		StatusCode: 500, Header: http.Header{"Content-Type": {"application/json"}, "X-Inner-Code": {"4115"}},
 		Body: io.NopCloser(endless),
 	}
-	if e, _ := mapping.FromResponse(resp); e.Code() != rest.FunctionNotFound {
+	if e, _ := httperr.FromResponse(resp); e.Code() != rest.FunctionNotFound {
 		t.Errorf("FromResponse = %v, want the code in the header", e)
 	}
-	if read > 2*mapping.MaxHTTPBody {
+	if read > 2*httperr.MaxBody {
 		t.Errorf("%d bytes are read", read)
 	}
 }
@@ -386,7 +387,7 @@ func TestFromResponseOfABrokenBody(t *testing.T) {
 			StatusCode: code, Header: http.Header{"Content-Type": {"application/json"}},
 			Body: io.NopCloser(io.MultiReader(strings.NewReader(`{"code":41`), iotest.ErrReader(broken))),
 		}
-		if e, ok := mapping.FromResponse(resp); ok != (code == 500) {
+		if e, ok := httperr.FromResponse(resp); ok != (code == 500) {
 			t.Errorf("status %d: FromResponse = %v, %v", code, e, ok)
 		}
 		if got, err := io.ReadAll(resp.Body); err != broken || string(got) != `{"code":41` {
@@ -396,18 +397,18 @@ func TestFromResponseOfABrokenBody(t *testing.T) {
 }
 
 func TestFromResponseOfNothing(t *testing.T) {
-	if e, ok := mapping.FromResponse(nil); ok {
+	if e, ok := httperr.FromResponse(nil); ok {
 		t.Errorf("FromResponse(nil) = %v", e)
 	}
-	if e, ok := mapping.FromResponse(&http.Response{StatusCode: 204}); ok {
+	if e, ok := httperr.FromResponse(&http.Response{StatusCode: 204}); ok {
 		t.Errorf("FromResponse(204) = %v", e)
 	}
-	if e, ok := mapping.FromResponse(&http.Response{StatusCode: 404}); !ok || e.GRPCCode() != codes.NotFound {
+	if e, ok := httperr.FromResponse(&http.Response{StatusCode: 404}); !ok || e.GRPCCode() != codes.NotFound {
 		t.Errorf("FromResponse(404) = %v, %v; want NOT_FOUND", e, ok)
 	}
 }
 
-func FuzzParseHTTP(f *testing.F) {
+func FuzzParse(f *testing.F) {
 	for _, body := range []string{
 		`{"code":4115,"message":"no f"}`, `{"errorCode":6030,"errorMessage":""}`, `{"error":{"code":1,"message":"x"}}`,
 		`{"code":1003,"message":"m","reason":"R","domain":"d","grpc_code":"ABORTED","retry":{"class":"SAFE","delay_ms":1},"metadata":{"k":"v"},"request_id":"r"}`,
@@ -418,19 +419,19 @@ func FuzzParseHTTP(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, code int, inner, retryAfter, body string) {
 		header := http.Header{"X-Inner-Code": {inner}, "Retry-After": {retryAfter}}
-		e, ok := mapping.ParseHTTP(code, header, []byte(body))
+		e, ok := httperr.Parse(code, header, []byte(body))
 		if ok != (e != nil) || code >= 400 && !ok {
-			t.Fatalf("ParseHTTP = %v, %v", e, ok)
+			t.Fatalf("Parse = %v, %v", e, ok)
 		}
 		if !ok {
 			return
 		}
 		if e.GRPCCode() == codes.OK || e.GRPCCode() > codes.Unauthenticated || e.Retry().Delay < 0 || e.Retry().Delay > rpcerr.MaxRetryDelay {
-			t.Fatalf("ParseHTTP = %v", e.LogValue())
+			t.Fatalf("Parse = %v", e.LogValue())
 		}
 		// It can be written again, and is the same then, or what it is relayed as.
 		want := mapping.Relay(e)
-		again, ok := mapping.FromResponse(written(e))
+		again, ok := httperr.FromResponse(written(e))
 		if !ok || again.Code().Domain() != want.Code().Domain() || again.Code().Number() != want.Code().Number() ||
 			again.GRPCCode() != want.GRPCCode() || again.Retry() != want.Retry() {
 			t.Fatalf("%v\nwritten and read again: %v", e.LogValue(), again.LogValue())
@@ -442,23 +443,23 @@ func FuzzParseHTTP(f *testing.F) {
 }
 
 // Headers that stood there before belong to another answer.
-func TestWriteHTTPRemovesStaleHeaders(t *testing.T) {
+func TestWriteRemovesStaleHeaders(t *testing.T) {
 	t.Parallel()
 	w := httptest.NewRecorder()
 	w.Header().Set("X-Inner-Code", "1002")
 	w.Header().Set("Retry-After", "5")
-	mapping.WriteHTTP(w, status.Error(codes.InvalidArgument, "bad"))
+	httperr.Write(w, status.Error(codes.InvalidArgument, "bad"))
 	if got := w.Header(); got.Get("X-Inner-Code") != "" || got.Get("Retry-After") != "" {
 		t.Errorf("headers %v, want neither X-Inner-Code nor Retry-After", got)
 	}
 }
 
 // What a service could not reach is not for its own callers to know.
-func TestWriteHTTPHidesTheTextOfOthers(t *testing.T) {
+func TestWriteHidesTheTextOfOthers(t *testing.T) {
 	t.Parallel()
 	e, _ := mapping.FromStatus(status.New(codes.Unavailable, "connection error: dial tcp 10.0.0.7:22"))
 	w := httptest.NewRecorder()
-	mapping.WriteHTTP(w, e)
+	httperr.Write(w, e)
 	if body := w.Body.String(); strings.Contains(body, "10.0.0.7") || !strings.Contains(body, `"code":3002`) {
 		t.Errorf("body %s, want 3002 with the catalogue's text", body)
 	}
@@ -466,7 +467,7 @@ func TestWriteHTTPHidesTheTextOfOthers(t *testing.T) {
 
 // An error that a service in the middle passed on is not to be repeated on the mere
 // presence of a header.
-func TestWriteHTTPOfAPassedOnError(t *testing.T) {
+func TestWriteOfAPassedOnError(t *testing.T) {
 	t.Parallel()
 	details := []protoadapt.MessageV1{
 		&errorsv1.ErrorInfo{Domain: sdk.Domain, Number: 1002, Retry: &errorsv1.RetryHint{Class: errorsv1.RetryClass_RETRY_CLASS_SAFE, DelayMs: 1000}},
@@ -478,7 +479,7 @@ func TestWriteHTTPOfAPassedOnError(t *testing.T) {
 			t.Fatal(err)
 		}
 		w := httptest.NewRecorder()
-		mapping.WriteHTTP(w, st.Err())
+		httperr.Write(w, st.Err())
 		if got := w.Header().Get("Retry-After"); got != want {
 			t.Errorf("with %d details: Retry-After %q, want %q", n, got, want)
 		}

@@ -1,9 +1,12 @@
-package mapping
+package inband
 
 import (
 	"math"
 
 	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/openyuanrong/statusmap/mapping"
+	"github.com/openyuanrong/statusmap/mapping/internal/told"
 )
 
 // A place is where a type of reply carries a code. Fields that it lacks are nil.
@@ -19,12 +22,12 @@ type place struct {
 type shape []place
 
 // examine finds the places of a type.
-func (b *InBand) examine(d protoreflect.MessageDescriptor) shape {
+func (f *Format) examine(d protoreflect.MessageDescriptor) shape {
 	var s shape
-	if p, ok := b.placeIn(d); ok {
+	if p, ok := f.placeIn(d); ok {
 		s = append(s, p)
 	}
-	nested := b.Nested
+	nested := f.Nested
 	if len(nested) == 0 {
 		nested = []string{"status", "callResult"}
 	}
@@ -33,7 +36,7 @@ func (b *InBand) examine(d protoreflect.MessageDescriptor) shape {
 		if fd == nil || fd.Message() == nil || fd.Cardinality() == protoreflect.Repeated {
 			continue
 		}
-		if p, ok := b.placeIn(fd.Message()); ok {
+		if p, ok := f.placeIn(fd.Message()); ok {
 			p.nested = fd
 			s = append(s, p)
 		}
@@ -42,9 +45,9 @@ func (b *InBand) examine(d protoreflect.MessageDescriptor) shape {
 }
 
 // placeIn returns the place for a code among the fields of a type itself.
-func (b *InBand) placeIn(d protoreflect.MessageDescriptor) (place, bool) {
+func (f *Format) placeIn(d protoreflect.MessageDescriptor) (place, bool) {
 	p := place{code: fieldOf(d, "code"), message: fieldOf(d, "message")}
-	if !b.isCode(p.code) || !isA(p.message, protoreflect.StringKind) || d.FullName() == "google.rpc.Status" {
+	if !f.isCode(p.code) || !isA(p.message, protoreflect.StringKind) || d.FullName() == "google.rpc.Status" {
 		return place{}, false
 	}
 	if fd := fieldOf(d, "retryable"); isA(fd, protoreflect.BoolKind) {
@@ -57,21 +60,21 @@ func (b *InBand) placeIn(d protoreflect.MessageDescriptor) (place, bool) {
 }
 
 // isCode reports whether a field can hold a platform code.
-func (b *InBand) isCode(fd protoreflect.FieldDescriptor) bool {
+func (f *Format) isCode(fd protoreflect.FieldDescriptor) bool {
 	if fd == nil || fd.Cardinality() == protoreflect.Repeated {
 		return false
 	}
 	if enum := fd.Enum(); enum != nil {
-		return b.lists(enum.Values())
+		return f.lists(enum.Values())
 	}
 	_, ok := limitsOf(fd.Kind())
 	return ok
 }
 
 // lists reports whether a catalogue lists one of the numbers.
-func (b *InBand) lists(values protoreflect.EnumValueDescriptors) bool {
+func (f *Format) lists(values protoreflect.EnumValueDescriptors) bool {
 	for i := range values.Len() {
-		if c, _ := lookup(b.settings().catalogs, int32(values.Get(i).Number())); !c.IsZero() {
+		if c, _ := told.Lookup(f.settings().catalogs, int32(values.Get(i).Number())); !c.IsZero() {
 			return true
 		}
 	}
@@ -145,7 +148,7 @@ func (p *place) outcome(reply protoreflect.Message) Outcome {
 }
 
 // write puts an error into the place and reports whether it fits.
-func (p *place) write(reply protoreflect.Message, e *Error, idempotent bool) bool {
+func (p *place) write(reply protoreflect.Message, e *mapping.Error, idempotent bool) bool {
 	number, ok := p.value(e.Code().Number())
 	if !ok {
 		return false
@@ -156,10 +159,10 @@ func (p *place) write(reply protoreflect.Message, e *Error, idempotent bool) boo
 	}
 	m.Set(p.code, number)
 	// The message of the status, which was cut to the budget when e was sealed.
-	m.Set(p.message, protoreflect.ValueOfString(utf8Only(e.GRPCStatus().Message())))
+	m.Set(p.message, protoreflect.ValueOfString(told.UTF8(e.GRPCStatus().Message())))
 	class := e.Retry().Class
-	if class == Safe && !idempotent && e.Origin() != OriginLocal {
-		class = Idempotent // what was done before it was passed on, nobody knows
+	if class == mapping.Safe && !idempotent && e.Origin() != mapping.OriginLocal {
+		class = mapping.Idempotent // what was done before it was passed on, nobody knows
 	}
 	retryable, reason := flags(class, idempotent)
 	if p.retryable != nil {
@@ -172,12 +175,12 @@ func (p *place) write(reply protoreflect.Message, e *Error, idempotent bool) boo
 }
 
 // flags returns what the platform's fields say for a retry class, such that
-// [InBand.FromReply] gets the class back.
-func flags(class RetryClass, idempotent bool) (retryable bool, reason string) {
+// [Format.FromReply] gets the class back.
+func flags(class mapping.RetryClass, idempotent bool) (retryable bool, reason string) {
 	switch class {
-	case Safe:
+	case mapping.Safe:
 		return true, preDispatch
-	case Idempotent:
+	case mapping.Idempotent:
 		return idempotent, postDispatchUnknown
 	}
 	return false, ""

@@ -1,4 +1,4 @@
-package mapping
+package inband
 
 import (
 	"maps"
@@ -105,24 +105,24 @@ func (r *readers[K]) remember(key K, examine func() *reader) *reader {
 }
 
 // readerOf returns the reader for a reply's type. A type is examined once.
-func (b *InBand) readerOf(reply proto.Message) *reader {
+func (f *Format) readerOf(reply proto.Message) *reader {
 	t := reflect.TypeOf(reply)
 	// Types are never freed, and a map finds a word twice as fast as an interface.
 	id := reflect.ValueOf(t).Pointer()
-	if r := b.generated.lookup(id); r != nil {
+	if r := f.generated.lookup(id); r != nil {
 		return r
 	}
 	d := reply.ProtoReflect().Descriptor()
-	if r := b.others.lookup(d); r != nil {
+	if r := f.others.lookup(d); r != nil {
 		return r
 	}
 	if isGenerated(t) {
-		return b.generated.remember(id, func() *reader {
-			s := b.examine(d)
+		return f.generated.remember(id, func() *reader {
+			s := f.examine(d)
 			return &reader{s, quicken(t.Elem(), s)}
 		})
 	}
-	return b.others.remember(d, func() *reader { return &reader{shape: b.examine(d)} })
+	return f.others.remember(d, func() *reader { return &reader{shape: f.examine(d)} })
 }
 
 // isGenerated reports whether t points to a generated struct, which stands for one

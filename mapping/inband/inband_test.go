@@ -1,4 +1,4 @@
-package mapping_test
+package inband_test
 
 import (
 	"errors"
@@ -26,6 +26,7 @@ import (
 	"github.com/openyuanrong/statusmap/gen/rest"
 	"github.com/openyuanrong/statusmap/gen/sdk"
 	"github.com/openyuanrong/statusmap/mapping"
+	"github.com/openyuanrong/statusmap/mapping/inband"
 )
 
 // replyFile declares replies of the shapes that the platform has, and of some that only
@@ -160,9 +161,9 @@ func TestFromReplyReadsTheCode(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			reply := replyOf(t, test.reply, test.text)
-			var inBand mapping.InBand
+			var format inband.Format
 			for range 2 { // the first time the type is examined
-				e, ok := inBand.FromReply(kill, reply)
+				e, ok := format.FromReply(kill, reply)
 				if ok != !test.want.IsZero() || e.Code() != test.want || e.Message() != test.message {
 					t.Fatalf("FromReply = %v (%q), %v; want %v (%q)", e.Code(), e.Message(), ok, test.want, test.message)
 				}
@@ -173,7 +174,7 @@ func TestFromReplyReadsTheCode(t *testing.T) {
 
 func TestFromReplyGivesAWholeError(t *testing.T) {
 	reply := replyOf(t, "replies.Enum", `code: ERR_INNER_COMMUNICATION message: "lost" data: "kept"`)
-	e, ok := new(mapping.InBand).FromReply(kill, reply)
+	e, ok := new(inband.Format).FromReply(kill, reply)
 	if !ok {
 		t.Fatal("FromReply found nothing")
 	}
@@ -184,12 +185,12 @@ func TestFromReplyGivesAWholeError(t *testing.T) {
 	if want := (mapping.Retry{Class: mapping.Idempotent, Delay: 500 * time.Millisecond}); e.Retry() != want {
 		t.Errorf("Retry() = %v, want %v", e.Retry(), want)
 	}
-	var in *mapping.InBandReply
+	var in *inband.Reply
 	if !errors.As(err, &in) || in.Reply != reply {
 		t.Errorf("errors.As found reply %v, want %v", in, reply)
 	}
 	if got, want := in.Error(), "code in a reply of type replies.Enum"; got != want {
-		t.Errorf("InBandReply.Error() = %q, want %q", got, want)
+		t.Errorf("Reply.Error() = %q, want %q", got, want)
 	}
 	// It travels on like any other error.
 	relayed, _ := mapping.FromStatus(new(mapping.Mapper).Map(t.Context(), fmt.Errorf("calling b: %w", err)).GRPCStatus())
@@ -211,7 +212,7 @@ func TestFromReplyOfUnlistedNumbers(t *testing.T) {
 		{"replies.Int", `code: -1 message: "x"`, 3003, true},
 		{"replies.Int64", `code: -9223372036854775808 message: "x"`, 3003, true},
 	} {
-		e, ok := new(mapping.InBand).FromReply(kill, replyOf(t, test.reply, test.text))
+		e, ok := new(inband.Format).FromReply(kill, replyOf(t, test.reply, test.text))
 		if !ok || e.Code().Number() != test.number || e.Inferred() != test.inferred || e.Message() != "x" {
 			t.Errorf("%s: FromReply = %v, %v; want number %d", test.text, e, ok, test.number)
 			continue
@@ -260,25 +261,25 @@ func TestFromReplyTrustsTheRetryFlagAsFarAsTheCodeAllows(t *testing.T) {
 	} {
 		for _, form := range []struct{ reply, reason string }{{"replies.Invoke", "retryReason"}, {"replies.Create", "retry_reason"}} {
 			text := fmt.Sprintf("status { code: %d retryable: %v %s: %q }", test.code, test.retryable, form.reason, test.reason)
-			e, _ := new(mapping.InBand).FromReply(kill, replyOf(t, form.reply, text))
+			e, _ := new(inband.Format).FromReply(kill, replyOf(t, form.reply, text))
 			if got := e.Retry().Class; got != test.want {
 				t.Errorf("%s: class %v, want %v", text, got, test.want)
 			}
 			if e.Retry().Class == mapping.Never && e.Retry().Delay != 0 {
 				t.Errorf("%s: NEVER after %v", text, e.Retry().Delay)
 			}
-			var in *mapping.InBandReply
+			var in *inband.Reply
 			if errors.As(e, &in); in.RetryReason != test.reason {
 				t.Errorf("%s: RetryReason = %q", text, in.RetryReason)
 			}
 		}
 	}
 	// A flag that is not there says nothing.
-	e, _ := new(mapping.InBand).FromReply(kill, replyOf(t, "replies.Optional", "code: 1002"))
+	e, _ := new(inband.Format).FromReply(kill, replyOf(t, "replies.Optional", "code: 1002"))
 	if got := e.Retry().Class; got != mapping.Safe {
 		t.Errorf("without a flag: class %v, want SAFE", got)
 	}
-	e, _ = new(mapping.InBand).FromReply(kill, replyOf(t, "replies.Optional", "code: 1002 retryable: false"))
+	e, _ = new(inband.Format).FromReply(kill, replyOf(t, "replies.Optional", "code: 1002 retryable: false"))
 	if got := e.Retry().Class; got != mapping.Never {
 		t.Errorf("with the flag false: class %v, want NEVER", got)
 	}
@@ -286,7 +287,7 @@ func TestFromReplyTrustsTheRetryFlagAsFarAsTheCodeAllows(t *testing.T) {
 
 func TestFromReplyOfDeclaredSuccess(t *testing.T) {
 	const create = "/replies.Service/Create"
-	inBand := &mapping.InBand{Success: map[string][]mapping.Code{
+	format := &inband.Format{Success: map[string][]mapping.Code{
 		kill:   {sdk.InstanceNotFound},
 		create: {sdk.InstanceDuplicated, rest.FunctionNotFound},
 	}}
@@ -302,7 +303,7 @@ func TestFromReplyOfDeclaredSuccess(t *testing.T) {
 		{create, 4115, true}, // the number in another domain
 		{"", 1003, true},
 	} {
-		e, ok := inBand.FromReply(test.method, replyOf(t, "replies.Int", fmt.Sprintf("code: %d", test.code)))
+		e, ok := format.FromReply(test.method, replyOf(t, "replies.Int", fmt.Sprintf("code: %d", test.code)))
 		if ok != test.want || (e != nil) != test.want {
 			t.Errorf("FromReply(%q, code %d) = %v, %v; want an error: %v", test.method, test.code, e, ok, test.want)
 		}
@@ -311,7 +312,7 @@ func TestFromReplyOfDeclaredSuccess(t *testing.T) {
 
 func TestFromReplyOfChosenDomains(t *testing.T) {
 	reply := func(code int) proto.Message { return replyOf(t, "replies.Int", fmt.Sprintf("code: %d", code)) }
-	both := &mapping.InBand{Catalogs: []*mapping.Catalog{nil, rest.Catalog(), sdk.Catalog()}}
+	both := &inband.Format{Catalogs: []*mapping.Catalog{nil, rest.Catalog(), sdk.Catalog()}}
 	for code, want := range map[int]mapping.Code{4115: rest.FunctionNotFound, 1003: sdk.InstanceNotFound} {
 		if e, _ := both.FromReply("", reply(code)); e.Code() != want {
 			t.Errorf("FromReply(code %d) = %v, want %v", code, e.Code(), want)
@@ -320,16 +321,16 @@ func TestFromReplyOfChosenDomains(t *testing.T) {
 	if e, _ := both.FromReply("", reply(77777)); e.Code().Domain() != rest.Domain || e.Code().Number() != 77777 {
 		t.Errorf("FromReply(code 77777) = %v, want it in the first domain", e.Code())
 	}
-	one := &mapping.InBand{Catalogs: []*mapping.Catalog{rest.Catalog()}}
+	one := &inband.Format{Catalogs: []*mapping.Catalog{rest.Catalog()}}
 	if e, _ := one.FromReply("", reply(1003)); errors.Is(e, sdk.InstanceNotFound) || e.Code().Domain() != rest.Domain {
 		t.Errorf("FromReply(code 1003) = %v, want it in %s", e.Code(), rest.Domain)
 	}
 }
 
 func TestFromReplyOfNamedFields(t *testing.T) {
-	inBand := &mapping.InBand{Nested: []string{"create", "callResult"}}
+	format := &inband.Format{Nested: []string{"create", "callResult"}}
 	reply := replyOf(t, "replies.Create", `status { code: 3002 } call_result { code: 2001 } create { code: ERR_INSTANCE_NOT_FOUND }`)
-	if e, _ := inBand.FromReply("", reply); e.Code() != sdk.InstanceNotFound {
+	if e, _ := format.FromReply("", reply); e.Code() != sdk.InstanceNotFound {
 		t.Errorf("FromReply = %v, want 1003 of the field named first", e.Code())
 	}
 }
@@ -337,33 +338,33 @@ func TestFromReplyOfNamedFields(t *testing.T) {
 func TestFromReplyByExtractor(t *testing.T) {
 	type ack struct{ ok bool } // of a codec other than protobuf
 	no := false
-	inBand := &mapping.InBand{Extract: func(reply any) mapping.Outcome {
+	format := &inband.Format{Extract: func(reply any) inband.Outcome {
 		if a, is := reply.(*ack); is && !a.ok {
-			return mapping.Outcome{Number: 1002, Message: "full", Retryable: &no}
+			return inband.Outcome{Number: 1002, Message: "full", Retryable: &no}
 		}
-		return mapping.Outcome{}
+		return inband.Outcome{}
 	}}
 	failed := &ack{}
-	e, ok := inBand.FromReply("", failed)
+	e, ok := format.FromReply("", failed)
 	if !ok || e.Code() != sdk.ResourceNotEnough || e.Message() != "full" || e.Retry().Class != mapping.Never {
 		t.Errorf("FromReply = %v, %v, %v; want 1002, full, NEVER", e, e.Retry(), ok)
 	}
-	var in *mapping.InBandReply
+	var in *inband.Reply
 	if !errors.As(e, &in) || in.Reply != failed {
 		t.Errorf("the reply is %v, want %v", in, failed)
 	}
-	if e, ok := inBand.FromReply("", &ack{ok: true}); ok {
+	if e, ok := format.FromReply("", &ack{ok: true}); ok {
 		t.Errorf("FromReply(success) = %v", e)
 	}
 	// It replaces the reading by shape.
-	if e, ok := inBand.FromReply("", replyOf(t, "replies.Int", "code: 1003")); ok {
+	if e, ok := format.FromReply("", replyOf(t, "replies.Int", "code: 1003")); ok {
 		t.Errorf("FromReply = %v, want what the extractor says", e)
 	}
 }
 
 func TestFromReplyOfWhatIsNoMessage(t *testing.T) {
 	for _, reply := range []any{nil, "text", 7, (*testgrpc.EchoStatus)(nil), (*testgrpc.SimpleRequest)(nil), new(testgrpc.Empty), (*testgrpc.Empty)(nil)} {
-		if e, ok := new(mapping.InBand).FromReply("", reply); ok || e != nil {
+		if e, ok := new(inband.Format).FromReply("", reply); ok || e != nil {
 			t.Errorf("FromReply(%#v) = %v, want nothing", reply, e)
 		}
 	}
@@ -371,7 +372,7 @@ func TestFromReplyOfWhatIsNoMessage(t *testing.T) {
 
 // Generated structs are read another way than messages that are known only at run time.
 func TestFromReplyOfGeneratedTypes(t *testing.T) {
-	inBand := &mapping.InBand{Nested: []string{"responseStatus"}}
+	format := &inband.Format{Nested: []string{"responseStatus"}}
 	for _, test := range []struct {
 		reply proto.Message
 		want  mapping.Code
@@ -382,7 +383,7 @@ func TestFromReplyOfGeneratedTypes(t *testing.T) {
 		{&testgrpc.SimpleRequest{ResponseStatus: &testgrpc.EchoStatus{Message: "x"}}, mapping.Code{}},
 		{&testgrpc.SimpleRequest{}, mapping.Code{}},
 	} {
-		e, ok := inBand.FromReply("", test.reply)
+		e, ok := format.FromReply("", test.reply)
 		if e.Code() != test.want || ok != !test.want.IsZero() {
 			t.Errorf("FromReply(%v) = %v, want %v", test.reply, e, test.want)
 		}
@@ -390,7 +391,7 @@ func TestFromReplyOfGeneratedTypes(t *testing.T) {
 }
 
 func TestNewReply(t *testing.T) {
-	both := &mapping.InBand{Catalogs: []*mapping.Catalog{sdk.Catalog(), rest.Catalog()}}
+	both := &inband.Format{Catalogs: []*mapping.Catalog{sdk.Catalog(), rest.Catalog()}}
 	lost := sdk.InnerCommunication.Errorf("lost")
 	for _, test := range []struct {
 		name       string
@@ -451,11 +452,11 @@ func TestNewReplyLeavesTheStatusTo(t *testing.T) {
 		"no platform code":      plain,
 		"a domain not declared": rest.FunctionNotFound.Errorf("no f"),
 	} {
-		if got, ok := new(mapping.InBand).NewReply(replyTypes()["replies.Int"], e, false); ok || got != nil {
+		if got, ok := new(inband.Format).NewReply(replyTypes()["replies.Int"], e, false); ok || got != nil {
 			t.Errorf("%s: NewReply = %v, want none", name, got)
 		}
 	}
-	if got, ok := new(mapping.InBand).NewReply(nil, sdk.InstanceNotFound.AsError(), false); ok {
+	if got, ok := new(inband.Format).NewReply(nil, sdk.InstanceNotFound.AsError(), false); ok {
 		t.Errorf("no type: NewReply = %v, want none", got)
 	}
 }
@@ -463,23 +464,23 @@ func TestNewReplyLeavesTheStatusTo(t *testing.T) {
 // What callers that are no messages read has to be valid UTF-8, or nothing arrives.
 func TestNewReplyIsSendable(t *testing.T) {
 	e := sdk.InstanceNotFound.Errorf("no %s", "a\xff1")
-	got, _ := new(mapping.InBand).NewReply((&testgrpc.EchoStatus{}).ProtoReflect().Type(), e, false)
+	got, _ := new(inband.Format).NewReply((&testgrpc.EchoStatus{}).ProtoReflect().Type(), e, false)
 	if _, err := proto.Marshal(got); err != nil {
 		t.Error(err)
 	}
 }
 
 func TestFromReplyIsSafeForConcurrentUse(t *testing.T) {
-	var inBand mapping.InBand
+	var format inband.Format
 	var all sync.WaitGroup
 	for range 8 {
 		all.Add(1)
 		go func() {
 			defer all.Done()
 			for name := range replyTypes() {
-				_, _ = inBand.FromReply("", replyTypes()[name].New().Interface())
+				_, _ = format.FromReply("", replyTypes()[name].New().Interface())
 			}
-			if e, _ := inBand.FromReply("", &testgrpc.EchoStatus{Code: 1003}); e.Code() != sdk.InstanceNotFound {
+			if e, _ := format.FromReply("", &testgrpc.EchoStatus{Code: 1003}); e.Code() != sdk.InstanceNotFound {
 				t.Errorf("FromReply = %v, want 1003", e)
 			}
 		}()
@@ -489,7 +490,7 @@ func TestFromReplyIsSafeForConcurrentUse(t *testing.T) {
 
 // A program that makes types at run time must not be made to keep them all.
 func TestFromReplyRemembersABoundedNumberOfTypes(t *testing.T) {
-	var inBand mapping.InBand
+	var format inband.Format
 	last := replyOf(t, "replies.Int", "code: 1003")
 	for range 3000 {
 		fd, err := protodesc.NewFile(&descriptorpb.FileDescriptorProto{
@@ -499,12 +500,12 @@ func TestFromReplyRemembersABoundedNumberOfTypes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, _ = inBand.FromReply("", dynamicpb.NewMessage(fd.Messages().Get(0)))
+		_, _ = format.FromReply("", dynamicpb.NewMessage(fd.Messages().Get(0)))
 	}
-	if n := inBand.Remembered(); n > 1024 {
+	if n := format.Remembered(); n > 1024 {
 		t.Errorf("%d types are remembered, want at most 1024", n)
 	}
-	if e, _ := inBand.FromReply("", last); e.Code() != sdk.InstanceNotFound {
+	if e, _ := format.FromReply("", last); e.Code() != sdk.InstanceNotFound {
 		t.Errorf("past the bound: FromReply = %v, want 1003", e)
 	}
 }
@@ -519,33 +520,33 @@ func successes() map[string]proto.Message {
 }
 
 func TestFromReplyOfSuccessAllocatesNothing(t *testing.T) {
-	inBand := &mapping.InBand{Nested: []string{"response_status"}}
+	format := &inband.Format{Nested: []string{"response_status"}}
 	for name, reply := range successes() {
-		if n := testing.AllocsPerRun(100, func() { _, _ = inBand.FromReply(kill, reply) }); n != 0 {
+		if n := testing.AllocsPerRun(100, func() { _, _ = format.FromReply(kill, reply) }); n != 0 {
 			t.Errorf("%s: %v allocations, want 0", name, n)
 		}
 	}
 	dynamic := replyOf(t, "replies.Invoke", `status { message: "ok" } callResult { message: "ok" }`)
-	examined := inBand.Remembered()
-	_, _ = inBand.FromReply(kill, dynamic)
-	if n := inBand.Remembered(); n != examined+1 {
+	examined := format.Remembered()
+	_, _ = format.FromReply(kill, dynamic)
+	if n := format.Remembered(); n != examined+1 {
 		t.Errorf("%d types are remembered, want %d", n, examined+1)
 	}
 	for range 3 {
-		_, _ = inBand.FromReply(kill, dynamic)
+		_, _ = format.FromReply(kill, dynamic)
 	}
-	if n := inBand.Remembered(); n != examined+1 {
+	if n := format.Remembered(); n != examined+1 {
 		t.Errorf("%d types are remembered after the same type again, want %d", n, examined+1)
 	}
 }
 
 func BenchmarkFromReply(b *testing.B) {
-	inBand := &mapping.InBand{Nested: []string{"responseStatus"}}
+	format := &inband.Format{Nested: []string{"responseStatus"}}
 	for name, reply := range successes() {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if e, failed := inBand.FromReply(kill, reply); failed {
+				if e, failed := format.FromReply(kill, reply); failed {
 					b.Fatal(e)
 				}
 			}
@@ -555,7 +556,7 @@ func BenchmarkFromReply(b *testing.B) {
 		reply := &testgrpc.EchoStatus{Code: 1003, Message: "no instance"}
 		b.ReportAllocs()
 		for b.Loop() {
-			if _, failed := inBand.FromReply(kill, reply); !failed {
+			if _, failed := format.FromReply(kill, reply); !failed {
 				b.Fatal("no error")
 			}
 		}
@@ -564,7 +565,7 @@ func BenchmarkFromReply(b *testing.B) {
 		reply := &testgrpc.EchoStatus{Message: "fine"}
 		b.ReportAllocs()
 		for b.Loop() {
-			_, _ = new(mapping.InBand).FromReply(kill, reply)
+			_, _ = new(inband.Format).FromReply(kill, reply)
 		}
 	})
 }

@@ -1,4 +1,6 @@
-package mapping
+// Package inband reads and writes the errors of services that put a code into the
+// reply of a call that ends OK.
+package inband
 
 import (
 	"fmt"
@@ -8,9 +10,11 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/openyuanrong/statusmap/gen/sdk"
+	"github.com/openyuanrong/statusmap/mapping"
+	"github.com/openyuanrong/statusmap/mapping/internal/told"
 )
 
-// An InBand says how the replies of a service carry the code of an error while the
+// A Format says how the replies of a service carry the code of an error while the
 // call itself ends OK. It reads such replies, and writes them for callers that know
 // nothing else. The zero value is ready to use and fits the services of openYuanrong.
 // Its fields must not change after the first use; then it is safe for concurrent use.
@@ -26,17 +30,17 @@ import (
 //
 // The first code that is not 0 counts: that of the reply itself, then those of the
 // nested messages in the order of Nested.
-type InBand struct {
+type Format struct {
 	// Catalogs give the numbers their meaning: the first that lists a number decides,
 	// and one that none lists belongs to the first. Empty means that of package sdk.
-	Catalogs []*Catalog
+	Catalogs []*mapping.Catalog
 	// Nested names the fields whose messages are looked into, in proto style or in
 	// JSON style, in this order. Empty means "status", then "callResult".
 	Nested []string
 	// Success names the codes that are a success of a method, by its full name
 	// ("/package.Service/Method"): to kill an instance that is not there, for
 	// example. It is about reading: a status with such a code stays an error.
-	Success map[string][]Code
+	Success map[string][]mapping.Code
 	// Extract, if set, reads replies in place of the shape. It is called for every
 	// reply, also for those that are no protobuf messages.
 	Extract func(reply any) Outcome
@@ -67,19 +71,19 @@ const (
 
 // decoded is the decoder and what belongs to it, made at first use.
 type decoded struct {
-	catalogs []*Catalog
-	decoder  *Decoder
+	catalogs []*mapping.Catalog
+	decoder  *mapping.Decoder
 }
 
-func (b *InBand) settings() *decoded {
-	b.once.Do(func() {
-		b.known.catalogs = b.Catalogs
-		if len(b.known.catalogs) == 0 {
-			b.known.catalogs = []*Catalog{sdk.Catalog()}
+func (f *Format) settings() *decoded {
+	f.once.Do(func() {
+		f.known.catalogs = f.Catalogs
+		if len(f.known.catalogs) == 0 {
+			f.known.catalogs = []*mapping.Catalog{sdk.Catalog()}
 		}
-		b.known.decoder = NewDecoder(b.known.catalogs...)
+		f.known.decoder = mapping.NewDecoder(f.known.catalogs...)
 	})
-	return &b.known
+	return &f.known
 }
 
 // FromReply returns the error that a reply carries, and whether it carries one. The
@@ -87,7 +91,7 @@ func (b *InBand) settings() *decoded {
 // and may be empty. FromReply itself never ends a stream, so it also suits messages
 // of streams on which several calls are multiplexed.
 //
-// The error has origin [OriginPeer] and unwraps to an [*InBandReply]. Its retry class
+// The error has origin [mapping.OriginPeer] and unwraps to an [*Reply]. Its retry class
 // is the code's, refined by what the reply says:
 //
 //   - with the reason "post-dispatch-unknown" SAFE becomes IDEMPOTENT;
@@ -102,10 +106,10 @@ func (b *InBand) settings() *decoded {
 //
 // A reply of a type that was seen before and that carries no error costs neither an
 // allocation nor a lock.
-func (b *InBand) FromReply(method string, reply any) (*Error, bool) {
-	if b.Extract != nil {
-		if outcome := b.Extract(reply); outcome.Number != 0 {
-			return b.fail(method, reply, outcome)
+func (f *Format) FromReply(method string, reply any) (*mapping.Error, bool) {
+	if f.Extract != nil {
+		if outcome := f.Extract(reply); outcome.Number != 0 {
+			return f.fail(method, reply, outcome)
 		}
 		return nil, false
 	}
@@ -113,42 +117,42 @@ func (b *InBand) FromReply(method string, reply any) (*Error, bool) {
 	if !ok {
 		return nil, false
 	}
-	if p := b.readerOf(m).failed(m); p != nil {
-		return b.fail(method, reply, p.outcome(m.ProtoReflect()))
+	if p := f.readerOf(m).failed(m); p != nil {
+		return f.fail(method, reply, p.outcome(m.ProtoReflect()))
 	}
 	return nil, false
 }
 
 // fail makes the error of an outcome, unless the method counts it as a success.
-func (b *InBand) fail(method string, reply any, o Outcome) (*Error, bool) {
-	set := b.settings()
-	t := toldNumber(set.catalogs, o.Number, o.Message)
-	for _, c := range b.Success[method] {
-		if c.Number() == t.number && c.Domain() == t.domain {
+func (f *Format) fail(method string, reply any, o Outcome) (*mapping.Error, bool) {
+	set := f.settings()
+	t := told.OfNumber(set.catalogs, o.Number, o.Message)
+	for _, c := range f.Success[method] {
+		if c.Number() == t.Number && c.Domain() == t.Domain {
 			return nil, false
 		}
 	}
-	t.retry = o.refine(t.retry)
-	return t.error(set.decoder).WithCause(&InBandReply{Reply: reply, RetryReason: o.RetryReason}), true
+	t.Retry = o.refine(t.Retry)
+	return t.Decode(set.decoder).WithCause(&Reply{Reply: reply, RetryReason: o.RetryReason}), true
 }
 
 // refine returns the retry hint of the code as far as the reply knows better.
-func (o Outcome) refine(r Retry) Retry {
+func (o Outcome) refine(r mapping.Retry) mapping.Retry {
 	switch {
-	case o.Retryable == nil, r.Class == Never, r.Class == HigherLevel:
+	case o.Retryable == nil, r.Class == mapping.Never, r.Class == mapping.HigherLevel:
 	case o.RetryReason == postDispatchUnknown:
-		r.Class = Idempotent
+		r.Class = mapping.Idempotent
 	case !*o.Retryable:
-		r = Retry{Class: Never}
+		r = mapping.Retry{Class: mapping.Never}
 	case o.RetryReason == preDispatch:
-		r.Class = Safe
+		r.Class = mapping.Safe
 	}
 	return r
 }
 
-// An InBandReply is the reply that an error came in: the cause of the [Error], where
+// An Reply is the reply that an error came in: the cause of the [mapping.Error], where
 // [errors.As] finds it. The platform puts data beside the code.
-type InBandReply struct {
+type Reply struct {
 	// Reply is the message itself, not a copy.
 	Reply any
 	// RetryReason is what the reply says about a repetition, "" if nothing.
@@ -156,7 +160,7 @@ type InBandReply struct {
 }
 
 // Error says what type of reply carried the error.
-func (r *InBandReply) Error() string {
+func (r *Reply) Error() string {
 	if m, ok := r.Reply.(proto.Message); ok {
 		return "code in a reply of type " + string(m.ProtoReflect().Descriptor().FullName())
 	}
@@ -171,12 +175,12 @@ func (r *InBandReply) Error() string {
 // The bool is false where the error cannot be told so that the caller recognises it:
 // the type has no place for a code, e has none of the catalogues' domains, or the field
 // cannot hold the number. Then it has to travel as a status.
-func (b *InBand) NewReply(t protoreflect.MessageType, e *Error, idempotent bool) (proto.Message, bool) {
-	if t == nil || e == nil || e.Code().IsZero() || !b.speaks(e.Code().Domain()) {
+func (f *Format) NewReply(t protoreflect.MessageType, e *mapping.Error, idempotent bool) (proto.Message, bool) {
+	if t == nil || e == nil || e.Code().IsZero() || !f.speaks(e.Code().Domain()) {
 		return nil, false
 	}
 	reply := t.New()
-	places := b.readerOf(reply.Interface()).shape
+	places := f.readerOf(reply.Interface()).shape
 	if len(places) == 0 || !places[0].write(reply, e, idempotent) || proto.CheckInitialized(reply.Interface()) != nil {
 		return nil, false
 	}
@@ -184,8 +188,8 @@ func (b *InBand) NewReply(t protoreflect.MessageType, e *Error, idempotent bool)
 }
 
 // speaks reports whether the numbers in the replies can be of that domain.
-func (b *InBand) speaks(domain string) bool {
-	for _, c := range b.settings().catalogs {
+func (f *Format) speaks(domain string) bool {
+	for _, c := range f.settings().catalogs {
 		if c != nil && c.Domain() == domain {
 			return true
 		}

@@ -1,4 +1,4 @@
-package mapping
+package httperr
 
 import (
 	"bytes"
@@ -16,36 +16,38 @@ import (
 
 	"github.com/openyuanrong/statusmap/gen/rest"
 	"github.com/openyuanrong/statusmap/gen/sdk"
+	"github.com/openyuanrong/statusmap/mapping"
+	"github.com/openyuanrong/statusmap/mapping/internal/told"
 )
 
-// MaxHTTPBody bounds how much of a body is read in search of an error: 1 MiB. Of a
+// MaxBody bounds how much of a body is read in search of an error: 1 MiB. Of a
 // longer one only status and headers count.
-const MaxHTTPBody = 1 << 20
+const MaxBody = 1 << 20
 
 // FromResponse returns the error that an HTTP response carries, and whether it carries
-// one, by [ParseHTTP]. It reads at most [MaxHTTPBody] of the body and puts it back, so
+// one, by [Parse]. It reads at most [MaxBody] of the body and puts it back, so
 // that resp.Body can still be read from its beginning; it does not close it. Below
 // status 400 only a JSON body is looked into, for the platform sends errors with 200
 // too. It then waits for the body's end, so it is not for responses that stream.
-func FromResponse(resp *http.Response, catalogs ...*Catalog) (*Error, bool) {
+func FromResponse(resp *http.Response, catalogs ...*mapping.Catalog) (*mapping.Error, bool) {
 	if resp == nil {
 		return nil, false
 	}
 	var body []byte
 	if resp.Body != nil && (resp.StatusCode >= 400 || isJSON(resp.Header)) {
 		var err error
-		body, err = io.ReadAll(io.LimitReader(resp.Body, MaxHTTPBody+1))
+		body, err = io.ReadAll(io.LimitReader(resp.Body, MaxBody+1))
 		rest := io.Reader(resp.Body)
 		if err != nil {
 			rest = failingReader{err}
 		}
 		resp.Body = readCloser{io.MultiReader(bytes.NewReader(body), rest), resp.Body}
 	}
-	return ParseHTTP(resp.StatusCode, resp.Header, body, catalogs...)
+	return Parse(resp.StatusCode, resp.Header, body, catalogs...)
 }
 
-// maxHTTPText bounds how much of a plain text becomes a message, in bytes.
-const maxHTTPText = 4096
+// maxText bounds how much of a plain text becomes a message, in bytes.
+const maxText = 4096
 
 type readCloser struct {
 	io.Reader
@@ -61,8 +63,8 @@ func isJSON(h http.Header) bool {
 	return t == "application/json" || strings.HasSuffix(t, "+json")
 }
 
-// ParseHTTP returns the error that the parts of an HTTP response carry, and whether they
-// carry one. It reads what [WriteHTTP] writes, and the shapes that the platform's
+// Parse returns the error that the parts of an HTTP response carry, and whether they
+// carry one. It reads what [Write] writes, and the shapes that the platform's
 // services send with any status, 200 included:
 //
 //   - a body {"code":4115,"message":"…"}, also with the code as a string, be it a
@@ -70,7 +72,7 @@ func isJSON(h http.Header) bool {
 //   - {"errorCode":…,"errorMessage":"…"}, where 6030 is success;
 //   - one of these as the value of "error";
 //   - no code but that in the header X-Inner-Code;
-//   - plain text, in which [ParseText] looks for a code.
+//   - plain text, in which [mapping.ParseText] looks for a code.
 //
 // A body with a domain says itself what its number means. For others the catalogues
 // decide, the first that lists a number, and one from 1000 that none lists belongs to
@@ -78,35 +80,35 @@ func isJSON(h http.Header) bool {
 // lists is taken for an HTTP status.
 //
 // An error status without any code gives an error without a platform code, or, as a
-// plain gRPC status does, an inferred one: the gRPC code is what HTTPStatus would turn
+// plain gRPC status does, an inferred one: the gRPC code is what Status would turn
 // into the status, 404 into NOT_FOUND and 503 into UNAVAILABLE. The retry hint is the
 // body's or the catalogue's; a longer delay in Retry-After counts, but its presence
 // alone makes nothing repeatable.
-func ParseHTTP(status int, header http.Header, body []byte, catalogs ...*Catalog) (*Error, bool) {
+func Parse(status int, header http.Header, body []byte, catalogs ...*mapping.Catalog) (*mapping.Error, bool) {
 	if len(catalogs) == 0 {
-		catalogs = []*Catalog{rest.Catalog()}
+		catalogs = []*mapping.Catalog{rest.Catalog()}
 	}
-	r := httpReader{status: status, header: header, catalogs: catalogs}
-	if len(body) <= MaxHTTPBody {
+	r := reader{status: status, header: header, catalogs: catalogs}
+	if len(body) <= MaxBody {
 		r.read(body)
 	}
 	t, ok := r.told()
 	if !ok {
 		return nil, false
 	}
-	d := NewDecoder(catalogs...)
-	d.Parse = func(message string) Code {
-		c, _, _ := ParseText(message, append(catalogs[:len(catalogs):len(catalogs)], sdk.Catalog())...)
+	d := mapping.NewDecoder(catalogs...)
+	d.Parse = func(message string) mapping.Code {
+		c, _, _ := mapping.ParseText(message, append(catalogs[:len(catalogs):len(catalogs)], sdk.Catalog())...)
 		return c
 	}
-	return t.error(d), true
+	return t.Decode(d), true
 }
 
-// httpReader gathers what a response says.
-type httpReader struct {
+// reader gathers what a response says.
+type reader struct {
 	status   int
 	header   http.Header
-	catalogs []*Catalog
+	catalogs []*mapping.Catalog
 
 	body    wireBody
 	isError bool   // the body has the form of an error
@@ -123,7 +125,7 @@ type wireBody struct {
 	Domain       string            `json:"domain"`
 	Reason       string            `json:"reason"`
 	GRPCCode     string            `json:"grpc_code"`
-	Retry        *httpRetry        `json:"retry"`
+	Retry        *retry            `json:"retry"`
 	Metadata     map[string]string `json:"metadata"`
 	RequestID    string            `json:"request_id"`
 	TraceID      string            `json:"trace_id"`
@@ -152,11 +154,11 @@ func (c *looseCode) UnmarshalJSON(b []byte) error {
 const schedulerSuccess = 6030
 
 // read fills in what the body says.
-func (r *httpReader) read(body []byte) {
+func (r *reader) read(body []byte) {
 	if !r.body.parse(body) {
 		if t, _, _ := mime.ParseMediaType(r.header.Get("Content-Type")); t == "" || t == "text/plain" {
 			text := bytes.TrimSpace(body)
-			r.text = string(text[:min(len(text), maxHTTPText)])
+			r.text = string(text[:min(len(text), maxText)])
 		}
 		return
 	}
@@ -190,10 +192,10 @@ func (b *wireBody) parse(body []byte) bool {
 }
 
 // told returns what the response says of an error, and whether it is one.
-func (r *httpReader) told() (told, bool) {
+func (r *reader) told() (told.Error, bool) {
 	if t, ok := r.platformCode(); ok {
-		t.requestID = firstNonEmpty(r.body.RequestID, r.body.TraceID, r.header.Get("X-Request-Id"))
-		t.metadata = r.body.Metadata
+		t.RequestID = firstNonEmpty(r.body.RequestID, r.body.TraceID, r.header.Get("X-Request-Id"))
+		t.Metadata = r.body.Metadata
 		return t, true
 	}
 	status := r.status
@@ -201,77 +203,77 @@ func (r *httpReader) told() (told, bool) {
 		status = int(n)
 	}
 	if status < 400 {
-		return told{}, false
+		return told.Error{}, false
 	}
 	grpc := grpcCodeOf(status)
 	if named, ok := r.namedGRPCCode(); ok {
 		grpc = named
 	}
 	message := firstNonEmpty(r.message(), r.text, http.StatusText(status), "HTTP status "+strconv.Itoa(status))
-	return told{grpc: grpc, message: message}, true
+	return told.Error{GRPC: grpc, Message: message}, true
 }
 
 // platformCode returns the error by the platform code in the body or in the header,
 // if there is one.
-func (r *httpReader) platformCode() (told, bool) {
+func (r *reader) platformCode() (told.Error, bool) {
 	b := &r.body
 	if r.isError && b.Domain != "" && b.Code.number != 0 {
 		return r.ownBody(), true
 	}
 	if r.isError && b.Domain == "" {
 		number := b.Code.number
-		if c := printedCode(b.Code.name, r.catalogs); !c.IsZero() {
+		if c := told.Printed(r.catalogs, b.Code.name); !c.IsZero() {
 			number = c.Number()
 		}
 		if r.isPlatform(number) {
-			return r.withDelay(toldNumber(r.catalogs, number, r.message())), true
+			return r.withDelay(told.OfNumber(r.catalogs, number, r.message())), true
 		}
 	}
 	inner, err := strconv.ParseInt(strings.TrimSpace(r.header.Get(headerInnerCode)), 10, 32)
 	if err == nil && r.isPlatform(int32(inner)) {
-		return r.withDelay(toldNumber(r.catalogs, int32(inner), firstNonEmpty(r.message(), r.text))), true
+		return r.withDelay(told.OfNumber(r.catalogs, int32(inner), firstNonEmpty(r.message(), r.text))), true
 	}
-	return told{}, false
+	return told.Error{}, false
 }
 
 // isPlatform reports whether a number is a code rather than an HTTP status.
-func (r *httpReader) isPlatform(number int32) bool {
-	c, _ := lookup(r.catalogs, number)
+func (r *reader) isPlatform(number int32) bool {
+	c, _ := told.Lookup(r.catalogs, number)
 	return number >= 1000 || !c.IsZero()
 }
 
 // ownBody returns the error in a body that says its domain.
-func (r *httpReader) ownBody() told {
+func (r *reader) ownBody() told.Error {
 	b := &r.body
 	known := r.catalogs
-	for c := range Catalogs() {
+	for c := range mapping.Catalogs() {
 		known = append(known[:len(known):len(known)], c)
 	}
-	var t told
+	var t told.Error
 	for _, catalog := range known {
 		if catalog == nil || catalog.Domain() != b.Domain {
 			continue
 		}
 		if c, ok := catalog.Lookup(b.Code.number); ok {
-			t = toldCode(c, r.message())
+			t = told.OfCode(c, r.message())
 			break
 		}
 	}
-	if t.number == 0 {
-		t = told{grpc: grpcCodeOf(r.status), message: r.message(), domain: b.Domain, number: b.Code.number, reason: b.Reason}
-		t.retry.Class = Never
+	if t.Number == 0 {
+		t = told.Error{GRPC: grpcCodeOf(r.status), Message: r.message(), Domain: b.Domain, Number: b.Code.number, Reason: b.Reason}
+		t.Retry.Class = mapping.Never
 	}
 	if named, ok := r.namedGRPCCode(); ok {
-		t.grpc = named
+		t.GRPC = named
 	}
 	if b.Retry != nil {
-		t.retry = Retry{Class: classOf(b.Retry.Class), Delay: delayOf(b.Retry.DelayMS, time.Millisecond)}
+		t.Retry = mapping.Retry{Class: classOf(b.Retry.Class), Delay: delayOf(b.Retry.DelayMS, time.Millisecond)}
 	}
 	return t
 }
 
 // message returns the body's text. One of the platform's handlers quotes it twice.
-func (r *httpReader) message() string {
+func (r *reader) message() string {
 	if r.body.Message == nil {
 		return ""
 	}
@@ -282,13 +284,13 @@ func (r *httpReader) message() string {
 }
 
 // namedGRPCCode returns the gRPC code that the body names.
-func (r *httpReader) namedGRPCCode() (codes.Code, bool) {
+func (r *reader) namedGRPCCode() (codes.Code, bool) {
 	n, ok := code.Code_value[r.body.GRPCCode]
 	return codes.Code(n), ok && n != 0
 }
 
 // withDelay lengthens the delay by the header Retry-After.
-func (r *httpReader) withDelay(t told) told {
+func (r *reader) withDelay(t told.Error) told.Error {
 	seconds, err := strconv.ParseInt(strings.TrimSpace(r.header.Get(headerRetryAfter)), 10, 64)
 	if err != nil {
 		// The other form is a date, which means something only next to the sender's.
@@ -299,8 +301,8 @@ func (r *httpReader) withDelay(t told) told {
 		}
 		seconds = int64(until.Sub(now) / time.Second)
 	}
-	if t.retry.Class != Never {
-		t.retry.Delay = max(t.retry.Delay, delayOf(seconds, time.Second))
+	if t.Retry.Class != mapping.Never {
+		t.Retry.Delay = max(t.Retry.Delay, delayOf(seconds, time.Second))
 	}
 	return t
 }
@@ -311,13 +313,13 @@ func delayOf(n int64, unit time.Duration) time.Duration {
 }
 
 // classOf returns the class of that name. One that a later version has means NEVER.
-func classOf(name string) RetryClass {
-	for _, c := range [...]RetryClass{Safe, Idempotent, HigherLevel} {
+func classOf(name string) mapping.RetryClass {
+	for _, c := range [...]mapping.RetryClass{mapping.Safe, mapping.Idempotent, mapping.HigherLevel} {
 		if c.String() == name {
 			return c
 		}
 	}
-	return Never
+	return mapping.Never
 }
 
 // grpcCodeOf returns the gRPC code that an HTTP status most likely stands for.

@@ -1,4 +1,6 @@
-package mapping
+// Package httperr carries errors over HTTP, in the form that the platform documents for
+// its REST API: [Write] answers a request with one, [FromResponse] and [Parse] read one.
+package httperr
 
 import (
 	"context"
@@ -13,6 +15,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/types/known/anypb"
 
+	"github.com/openyuanrong/statusmap/mapping"
 	"github.com/openyuanrong/statusmap/mapping/internal/httpcode"
 )
 
@@ -25,13 +28,13 @@ const (
 	headerRetryAfter = "Retry-After"
 )
 
-// HTTPStatus returns the HTTP status for a gRPC code, by the mapping that google.rpc.Code
+// Status returns the HTTP status for a gRPC code, by the mapping that google.rpc.Code
 // documents. It is 200 for OK, and 500 for what is no gRPC code.
-func HTTPStatus(c codes.Code) int { return httpcode.Of(c) }
+func Status(c codes.Code) int { return httpcode.Of(c) }
 
-// httpBody is the body of an error: code and message as the platform documents them,
+// body is the body of an error: code and message as the platform documents them,
 // and beside them what makes the error whole.
-type httpBody struct {
+type body struct {
 	// Code is the number, or the HTTP status where there is no platform code, for the
 	// platform's clients take 0 for success. Only with a domain is it a code.
 	Code      int32             `json:"code"`
@@ -39,17 +42,17 @@ type httpBody struct {
 	Reason    string            `json:"reason,omitempty"`
 	Domain    string            `json:"domain,omitempty"`
 	GRPCCode  string            `json:"grpc_code,omitempty"`
-	Retry     *httpRetry        `json:"retry,omitempty"`
+	Retry     *retry            `json:"retry,omitempty"`
 	Metadata  map[string]string `json:"metadata,omitempty"`
 	RequestID string            `json:"request_id,omitempty"`
 }
 
-type httpRetry struct {
+type retry struct {
 	Class   string `json:"class"`
 	DelayMS int64  `json:"delay_ms,omitempty"`
 }
 
-// WriteHTTP answers an HTTP request with an error: the status by [HTTPStatus] of its gRPC
+// Write answers an HTTP request with an error: the status by [Status] of its gRPC
 // code, and a JSON body such as
 //
 //	{"code":4115,"message":"no function \"f\"","reason":"FUNCTION_NOT_FOUND","domain":"rest.yuanrong",
@@ -60,25 +63,25 @@ type httpRetry struct {
 // this very call is safe, for there are clients that repeat on its mere presence: with
 // class SAFE, and with IDEMPOTENT if the server found the method idempotent.
 //
-// The error is what [FromError] finds in err; one that our client interceptor got from
-// another service is passed on by [Relay], so that its text does not cross where a
+// The error is what [mapping.FromError] finds in err; one that our client interceptor got from
+// another service is passed on by [mapping.Relay], so that its text does not cross where a
 // gRPC server would not let it. Of an error without a gRPC status and
 // without a code nothing is written but 3003 and the catalogue's text; context errors
 // are CANCELLED and DEADLINE_EXCEEDED. An error without a platform code has the HTTP
 // status as its code, and no domain. For nil nothing is written.
-func WriteHTTP(w http.ResponseWriter, err error) {
+func Write(w http.ResponseWriter, err error) {
 	if err == nil {
 		return
 	}
-	e, ok := FromError(err)
-	switch typed, _ := err.(*Error); {
+	e, ok := mapping.FromError(err)
+	switch typed, _ := err.(*mapping.Error); {
 	case !ok:
-		e = new(Mapper).Map(context.Background(), err)
-	case typed != nil && typed.Origin() != OriginLocal:
-		e = Relay(e)
+		e = new(mapping.Mapper).Map(context.Background(), err)
+	case typed != nil && typed.Origin() != mapping.OriginLocal:
+		e = mapping.Relay(e)
 	}
-	httpStatus := HTTPStatus(e.GRPCCode())
-	body := httpBody{
+	httpStatus := Status(e.GRPCCode())
+	body := body{
 		Code: int32(httpStatus), Message: e.Message(), GRPCCode: code.Code(e.GRPCCode()).String(),
 		Metadata: e.Metadata(), RequestID: e.RequestID(),
 	}
@@ -88,7 +91,7 @@ func WriteHTTP(w http.ResponseWriter, err error) {
 	}
 	if !e.Code().IsZero() {
 		body.Code, body.Domain, body.Reason = e.Code().Number(), e.Code().Domain(), e.Reason()
-		body.Retry = &httpRetry{e.Retry().Class.String(), e.Retry().Delay.Milliseconds()}
+		body.Retry = &retry{e.Retry().Class.String(), e.Retry().Delay.Milliseconds()}
 		h.Set(headerInnerCode, strconv.Itoa(int(body.Code)))
 	}
 	if isRepeatable(e) {
@@ -103,7 +106,7 @@ func WriteHTTP(w http.ResponseWriter, err error) {
 // isRepeatable reports whether this very call may be repeated as it is. The status
 // says so by RetryInfo: whoever made it knew whether the method is idempotent, and
 // whether a service in the middle has passed the error on.
-func isRepeatable(e *Error) bool {
+func isRepeatable(e *mapping.Error) bool {
 	if !e.Repeatable(true) {
 		return false
 	}

@@ -1,0 +1,145 @@
+// Package told makes errors of what a peer told otherwise than by a status: in a reply,
+// in a text, or over HTTP.
+package told
+
+import (
+	"strconv"
+	"strings"
+
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/anypb"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	spb "google.golang.org/genproto/googleapis/rpc/status"
+
+	errorsv1 "github.com/openyuanrong/statusmap/gen/yuanrong/errors/v1"
+	"github.com/openyuanrong/statusmap/mapping/rpcerr"
+)
+
+// An Error is what a peer told of an error.
+type Error struct {
+	GRPC      codes.Code
+	Message   string
+	Domain    string
+	Number    int32 // 0: no platform code
+	Reason    string
+	Retry     rpcerr.Retry
+	RequestID string
+	Metadata  map[string]string
+}
+
+// OfCode returns what a code alone tells, with the message, or with the catalogue's
+// text where that is empty.
+func OfCode(c rpcerr.Code, message string) Error {
+	if message == "" {
+		message = c.Description("en")
+	}
+	return Error{
+		GRPC: c.GRPCCode(), Message: message,
+		Domain: c.Domain(), Number: c.Number(), Reason: c.Reason(), Retry: c.Retry(),
+	}
+}
+
+// OfNumber is OfCode for a number, listed or not.
+func OfNumber(catalogs []*rpcerr.Catalog, number int32, message string) Error {
+	c, domain := Lookup(catalogs, number)
+	t := OfCode(c, message)
+	t.Domain, t.Number = domain, number
+	return t
+}
+
+// Decode returns the error that a client would have got if the peer had sent it as a
+// status. So it can be relayed like any other, and a number that no catalogue lists
+// is kept.
+func (t Error) Decode(d *rpcerr.Decoder) *rpcerr.Error {
+	st := &spb.Status{Code: int32(t.GRPC), Message: UTF8(t.Message)}
+	if t.Number != 0 && t.Domain != "" {
+		st.Details = t.details()
+	}
+	e, _ := d.FromStatus(status.FromProto(st))
+	return e
+}
+
+func (t Error) details() []*anypb.Any {
+	details := []proto.Message{
+		&errorsv1.ErrorInfo{
+			Domain: UTF8(t.Domain),
+			Number: t.Number,
+			Retry: &errorsv1.RetryHint{
+				Class:   errorsv1.RetryClass(t.Retry.Class),
+				DelayMs: uint32(min(max(0, t.Retry.Delay), rpcerr.MaxRetryDelay).Milliseconds()),
+			},
+			RequestId: UTF8(t.RequestID),
+		},
+		t.googleInfo(),
+	}
+	if t.Retry.Class == rpcerr.Safe {
+		details = append(details, &errdetails.RetryInfo{RetryDelay: durationpb.New(t.Retry.Delay)})
+	}
+	var anys []*anypb.Any
+	for _, m := range details {
+		detail := new(anypb.Any)
+		if anypb.MarshalFrom(detail, m, proto.MarshalOptions{Deterministic: true}) == nil {
+			anys = append(anys, detail)
+		}
+	}
+	return anys
+}
+
+func (t Error) googleInfo() *errdetails.ErrorInfo {
+	info := &errdetails.ErrorInfo{Reason: UTF8(t.Reason), Domain: UTF8(t.Domain)}
+	for k, v := range t.Metadata {
+		if info.Metadata == nil {
+			info.Metadata = make(map[string]string, len(t.Metadata))
+		}
+		info.Metadata[UTF8(k)] = UTF8(v)
+	}
+	return info
+}
+
+// Lookup returns the code of a number in the first catalogue that lists it. A number
+// that none lists belongs to the first catalogue; then the code is the zero Code.
+func Lookup(catalogs []*rpcerr.Catalog, number int32) (c rpcerr.Code, domain string) {
+	for _, catalog := range catalogs {
+		if catalog == nil {
+			continue
+		}
+		if c, ok := catalog.Lookup(number); ok {
+			return c, catalog.Domain()
+		}
+		if domain == "" {
+			domain = catalog.Domain()
+		}
+	}
+	return rpcerr.Code{}, domain
+}
+
+// Printed returns the code that a printed number or name stands for, with and without
+// ERR_ in front, or the zero Code.
+func Printed(catalogs []*rpcerr.Catalog, value string) rpcerr.Code {
+	if value == "" {
+		return rpcerr.Code{}
+	}
+	if value[0] >= '1' && value[0] <= '9' {
+		number, err := strconv.ParseInt(value, 10, 32)
+		if err != nil {
+			return rpcerr.Code{}
+		}
+		c, _ := Lookup(catalogs, int32(number))
+		return c
+	}
+	name := strings.TrimPrefix(value, "ERR_")
+	for _, catalog := range catalogs {
+		if c, ok := catalog.LookupReason(name); ok {
+			return c
+		}
+	}
+	return rpcerr.Code{}
+}
+
+// UTF8 returns s with invalid bytes replaced, for a string field that holds one
+// makes a whole message unsendable.
+func UTF8(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }
