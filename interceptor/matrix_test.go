@@ -188,6 +188,10 @@ func matrix() []matrixRow {
 			bareOutcome(sdk.ParamInvalid).with(func(o *outcome) {
 				o.Message, o.Details = "bad", append(o.Details, "google.rpc.QuotaFailure")
 			}), nil},
+		{"error with debug details", sdk.ParamInvalid.Errorf("bad").WithDetails(quota, debugInfo),
+			bareOutcome(sdk.ParamInvalid).with(func(o *outcome) {
+				o.Message, o.Details = "bad", append(o.Details, "google.rpc.QuotaFailure")
+			}), nil},
 		{"error that was not executed", sdk.InnerCommunication.Errorf("full").NotExecuted().RetryAfter(2 * time.Second),
 			bareOutcome(sdk.InnerCommunication).with(func(o *outcome) {
 				o.Message, o.Retry = "full", mapping.Retry{Class: mapping.Safe, Delay: 2 * time.Second}
@@ -219,7 +223,7 @@ func matrix() []matrixRow {
 		relayed(codes.Unavailable, sdk.InnerCommunication, "UNAVAILABLE"),
 		relayed(codes.DeadlineExceeded, sdk.InnerCommunication, "DEADLINE_EXCEEDED"),
 		relayed(codes.Canceled, sdk.InnerCommunication, "CANCELLED"),
-		{"received, relayed as it is", sentByPeer(statusWith(codes.NotFound, "gone", debugInfo)), plainOutcome(codes.NotFound, "gone", "google.rpc.DebugInfo"),
+		{"received, relayed as it is", sentByPeer(statusWith(codes.NotFound, "gone", debugInfo)), plainOutcome(codes.NotFound, "gone"),
 			custom(func(e *mapping.Error) *mapping.Error { return e })},
 		{"received, relayed as another", sentByPeer(status.New(codes.NotFound, "gone")), bareOutcome(sdk.ParamInvalid),
 			custom(func(e *mapping.Error) *mapping.Error { return sdk.ParamInvalid.Wrap(e) })},
@@ -229,7 +233,9 @@ func matrix() []matrixRow {
 			custom(func(*mapping.Error) *mapping.Error { panic(errSecret) })},
 
 		{"status", status.Error(codes.NotFound, "nf"), plainOutcome(codes.NotFound, "nf"), nil},
-		{"status with details", statusWith(codes.AlreadyExists, "ae", quota, debugInfo).Err(), plainOutcome(codes.AlreadyExists, "ae", "google.rpc.QuotaFailure", "google.rpc.DebugInfo"), nil},
+		{"status with details", statusWith(codes.AlreadyExists, "ae", quota, debugInfo).Err(), plainOutcome(codes.AlreadyExists, "ae", "google.rpc.QuotaFailure"), nil},
+		{"status with details, DebugInfo allowed", statusWith(codes.AlreadyExists, "ae", quota, &errdetails.DebugInfo{Detail: "d"}).Err(), plainOutcome(codes.AlreadyExists, "ae", "google.rpc.QuotaFailure", "google.rpc.DebugInfo"),
+			[]interceptor.ServerOption{interceptor.WithMapper(&mapping.Mapper{DebugInfo: true})}},
 		{"status UNAVAILABLE", status.Error(codes.Unavailable, "down"), plainOutcome(codes.Unavailable, "down"), nil},
 		{"status without text", status.Error(codes.Aborted, ""), plainOutcome(codes.Aborted, ""), nil},
 		{"status of no known gRPC code", status.Error(codes.Code(17), "17"), plainOutcome(codes.Unknown, "17"), nil},

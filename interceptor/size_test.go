@@ -100,7 +100,7 @@ func TestWithBudget(t *testing.T) {
 			interceptor.WithBudget(test.option), interceptor.WithRequestID(func(context.Context) string { return id }))...)
 		c, unary, ctx := stubtest.Dial(t, addr, interceptor.DialOptions()...), stubtest.Shapes()[0], stubtest.Context(t)
 
-		raised = talkative(sdk.ResourceNotEnough).WithDetails(&errdetails.DebugInfo{Detail: longText}, quota)
+		raised = talkative(sdk.ResourceNotEnough).WithDetails(&errdetails.ResourceInfo{Description: longText}, quota)
 		err := unary.Call(ctx, c)
 		checkTalkative(t, err, sdk.ResourceNotEnough, test.budget)
 		if got := typed(t, err).RequestID(); got != id {
@@ -163,7 +163,7 @@ func TestTrimmingOrder(t *testing.T) {
 		text := strings.Repeat("m", test.more)
 		addr := stubtest.Start(t, stubtest.Each(func(context.Context) error {
 			return sdk.InstanceNotFound.Errorf("%s", text).With("aa", "1").With("bb", "22").WithDetails(first, debug, help, last, localized)
-		}), interceptor.ServerOptions()...)
+		}), interceptor.ServerOptions(interceptor.WithMapper(&mapping.Mapper{DebugInfo: true}))...)
 		err := stubtest.Shapes()[0].Call(stubtest.Context(t), stubtest.Dial(t, addr, interceptor.DialOptions()...))
 		e := typed(t, err)
 		var kept []string
@@ -247,7 +247,7 @@ func TestClientWithSmallDefaultLimit(t *testing.T) {
 func checkSmallHeaderLimit(t *testing.T, opts ...grpc.DialOption) {
 	t.Helper()
 	service := stubtest.Each(func(context.Context) error {
-		return talkative(sdk.ResourceNotEnough).WithDetails(&errdetails.DebugInfo{Detail: strings.Repeat("x", 9000)})
+		return talkative(sdk.ResourceNotEnough).WithDetails(&errdetails.ResourceInfo{Description: strings.Repeat("x", 9000)})
 	})
 	// The innocent call echoes what it receives.
 	service.BidiStream = func(stream testgrpc.TestService_FullDuplexCallServer) error {

@@ -24,6 +24,10 @@ type Mapper struct {
 	// interceptor decoded; nil means [Relay]. Where it returns nil the client gets
 	// the Fallback.
 	Relay func(*Error) *Error
+	// DebugInfo lets google.rpc.DebugInfo cross. By default it is removed from whatever
+	// has it, a handler's own error included: stack traces are for the team that wrote
+	// the service, which finds them by its observers.
+	DebugInfo bool
 }
 
 // Map returns the error that the client gets for err, nil only for nil. The errors
@@ -49,14 +53,17 @@ type Mapper struct {
 // The result unwraps to err, unless it is err itself, so that outer code still finds
 // everything in it. Nothing of that is sent.
 func (m *Mapper) Map(ctx context.Context, err error) *Error {
-	if err == nil {
+	switch x := err.(type) { // what handlers mostly return, without the cost of a walk
+	case nil:
 		return nil
-	}
-	if e, ok := err.(*Error); ok && e != nil && e.Origin() == OriginLocal {
-		return e
-	}
-	if c, ok := err.(Code); ok && !c.IsZero() {
-		return c.AsError()
+	case *Error:
+		if x != nil && x.Origin() == OriginLocal {
+			return m.public(x)
+		}
+	case Code:
+		if !x.IsZero() {
+			return x.AsError()
+		}
 	}
 	var found *Error
 	rpcerr.Walk(err, func(err error) bool {
@@ -66,7 +73,15 @@ func (m *Mapper) Map(ctx context.Context, err error) *Error {
 	if found == nil {
 		return m.fallback().Wrap(err)
 	}
-	return found.WithCause(err)
+	return m.public(found).WithCause(err)
+}
+
+// public returns e without what is not for its peer.
+func (m *Mapper) public(e *Error) *Error {
+	if m.DebugInfo {
+		return e
+	}
+	return e.WithoutDebugInfo()
 }
 
 // match returns what a single error of the tree means, nil if it means nothing.
@@ -147,8 +162,7 @@ func (m *Mapper) fallback() Code {
 
 // Relay is the policy for errors of other services unless a [Mapper] has its own:
 //
-//   - one with a platform code passes as it is, with its details, except
-//     google.rpc.DebugInfo;
+//   - one with a platform code passes as it is, with its details;
 //   - of one whose code was parsed out of its text only the code passes: the text was
 //     not written for our clients;
 //   - one without becomes 3002 if the other service could not be reached or did
@@ -165,7 +179,7 @@ func Relay(e *Error) *Error {
 		return e.Code().Wrap(e).WithOrigin(e.Origin())
 	}
 	if hasOwnCode(e) {
-		return e.WithoutDebugInfo()
+		return e
 	}
 	c := sdk.InnerSystemError
 	switch e.GRPCCode() {
