@@ -15,11 +15,7 @@ import (
 // derive returns a copy of e to be changed, which will have another status: what is
 // read from a received one on demand is read now.
 func (e *Error) derive() *Error {
-	d := &Error{
-		code: e.code, grpc: e.grpc, delay: e.delay, class: e.class,
-		origin: e.origin, guess: e.guess, arrival: e.arrival, trimmed: e.trimmed,
-		message: e.message, requestID: e.requestID, metadata: e.metadata, cause: e.cause, rare: e.rare,
-	}
+	d := &Error{facts: e.facts}
 	if e.received != nil {
 		d.metadata = scanMetadata(e.googleInfo())
 		details, damaged := foreignDetails(e.received, e.code)
@@ -33,12 +29,7 @@ func (e *Error) derive() *Error {
 
 // relabel returns a copy of e that keeps its status.
 func (e *Error) relabel() *Error {
-	d := &Error{
-		code: e.code, grpc: e.grpc, delay: e.delay, class: e.class,
-		origin: e.origin, guess: e.guess, arrival: e.arrival, trimmed: e.trimmed,
-		message: e.message, requestID: e.requestID, metadata: e.metadata, cause: e.cause, rare: e.rare,
-		sealed: e.sealed, received: e.received,
-	}
+	d := &Error{facts: e.facts, sealed: e.sealed, received: e.received}
 	if made := e.lazy.Load(); made != nil {
 		d.lazy.Store(made)
 	}

@@ -189,7 +189,7 @@ func (c Code) AsError() *Error {
 }
 
 func (c Code) newError() *Error {
-	e := &Error{code: c, grpc: c.GRPCCode()}
+	e := &Error{facts: facts{code: c, grpc: c.GRPCCode()}}
 	e.setRetry(c.Retry())
 	return e
 }

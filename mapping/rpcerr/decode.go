@@ -94,12 +94,14 @@ func (d *Decoder) FromStatus(st *status.Status) (*Error, bool) {
 	}
 	received := st.Proto()
 	e := &Error{
-		grpc:     codes.Code(received.GetCode()),
-		class:    Never,
-		message:  validUTF8(received.GetMessage()),
-		origin:   OriginTransport,
-		received: received,
+		facts: facts{
+			grpc:    codes.Code(received.GetCode()),
+			class:   Never,
+			message: validUTF8(received.GetMessage()),
+			origin:  OriginTransport,
+		},
 		sealed:   st,
+		received: received,
 	}
 	if len(received.Details) > 0 {
 		d.readDetails(e)

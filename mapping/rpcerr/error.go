@@ -23,6 +23,18 @@ import (
 // An Error is immutable: methods that seem to change it return a changed copy. It
 // is safe for concurrent use. All methods of a nil *Error return zero values.
 type Error struct {
+	facts
+
+	// sealed is the status of an error whose status is fixed: the one that it was
+	// received in, whose content is received, or the one that it was sealed in.
+	sealed   *status.Status
+	received *spb.Status
+	// lazy is the status of any other error, made at first use.
+	lazy atomic.Pointer[encoded]
+}
+
+// facts are what an error says, however it is encoded.
+type facts struct {
 	code    Code
 	grpc    codes.Code
 	delay   uint32 // of the retry hint, in milliseconds
@@ -37,13 +49,6 @@ type Error struct {
 	metadata  []pair // of a received error it is read from its status, on demand
 	cause     error
 	rare      *rare // nil: nothing
-
-	// sealed is the status of an error whose status is fixed: the one that it was
-	// received in, whose content is received, or the one that it was sealed in.
-	sealed   *status.Status
-	received *spb.Status
-	// lazy is the status of any other error, made at first use.
-	lazy atomic.Pointer[encoded]
 }
 
 // rare is what few errors have. It keeps the others small, for one is made on every
@@ -85,7 +90,7 @@ func Plain(grpcCode codes.Code, message string) *Error {
 	if !isErrorCode(grpcCode) {
 		grpcCode = codes.Unknown
 	}
-	return &Error{grpc: grpcCode, class: Never, message: validUTF8(message)}
+	return &Error{facts: facts{grpc: grpcCode, class: Never, message: validUTF8(message)}}
 }
 
 // Code returns the code of e. It is the zero Code for a received status that

@@ -33,10 +33,10 @@ func FuzzWire(f *testing.F) {
 		number = max(1, number)
 		retry := Retry{RetryClass(class), time.Duration(ms) * time.Millisecond}.normal()
 		pairs := with(nil, k1, v1, []string{k2, v2})
-		e := &Error{
+		e := &Error{facts: facts{
 			code: Code{&Row{Domain: domain, Number: number, Reason: reason, GRPC: codes.Aborted}},
 			grpc: codes.Aborted, message: message, requestID: id, metadata: pairs,
-		}
+		}}
 		e.setRetry(retry)
 		d := draft{
 			grpc: e.grpc, message: e.Message(), code: e.code, reason: reason, metadata: pairs,
