@@ -175,22 +175,22 @@ func (m *Mapper) fallback() Code {
 // called; so RetryInfo goes along only if our method is idempotent, and without it
 // nobody repeats the call by itself (see [rpcerr.Error.Repeatable]).
 func Relay(e *Error) *Error {
-	if e.Parsed() {
-		return e.Code().Wrap(e).WithOrigin(e.Origin())
-	}
-	if hasOwnCode(e) {
+	if hasOwnCode(e) && !e.Parsed() {
 		return e
 	}
-	c := sdk.InnerSystemError
-	switch e.GRPCCode() {
-	case codes.Unavailable, codes.DeadlineExceeded, codes.Canceled:
-		c = sdk.InnerCommunication
+	var relayed *Error
+	switch grpc := e.GRPCCode(); {
+	case e.Parsed():
+		relayed = e.Code().Wrap(e).WithOrigin(e.Origin())
+	case grpc == codes.Unavailable, grpc == codes.DeadlineExceeded, grpc == codes.Canceled:
+		relayed = sdk.InnerCommunication.Wrap(e).With("grpc_code", code.Code(grpc).String())
+	default:
+		relayed = sdk.InnerSystemError.Wrap(e).With("grpc_code", code.Code(grpc).String())
 	}
-	relayed := c.Wrap(e).With("grpc_code", code.Code(e.GRPCCode()).String())
 	for key, value := range e.Metadata() {
 		relayed = relayed.With(key, value)
 	}
-	if e.Retry().Class != Idempotent {
+	if e.Retry().Class == Never {
 		return relayed.DoNotRetry()
 	}
 	return relayed.RetryAfter(e.Retry().Delay)
