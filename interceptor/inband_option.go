@@ -54,7 +54,7 @@ func hasAnnounced(ctx context.Context) bool {
 // that end OK: after a unary call that succeeded, a reply that carries an error, as
 // [inband.Format.FromReply] says, becomes that [mapping.Error]. The generated client
 // then returns no reply; it is reachable from the error, as a [inband.Reply].
-// Nil means the zero InBand, which fits the services of openYuanrong.
+// Nil means the zero [inband.Format], which fits the services of openYuanrong.
 //
 // Streams are left alone, unless [WithInBandStreams] names them.
 //
@@ -72,7 +72,7 @@ func WithInBand(b *inband.Format) ClientOption {
 // carries the error, as [inband.Format.NewReply] says, and the call ends OK. The type
 // is looked up in what is linked in. Where the error cannot be told in a reply, the
 // caller gets the status. Callers that have announced themselves always get it. Nil
-// means the zero InBand.
+// means the zero [inband.Format].
 //
 // Streams are left alone, unless [WithInBandStreams] names them. Observers see such
 // errors with Event.InBand: when there are none any more, the option can go.

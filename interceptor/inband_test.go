@@ -502,7 +502,7 @@ func TestInBandErrorsAreRetried(t *testing.T) {
 		inBand := &inband.Format{Extract: func(reply any) inband.Outcome {
 			// As by shape; the reply must not hold what the attempt before has left.
 			s := reply.(*testgrpc.EchoStatus)
-			return inband.Outcome{Number: s.GetCode(), Message: s.GetMessage()}
+			return inband.Outcome{Number: int64(s.GetCode()), Message: s.GetMessage()}
 		}}
 		conn := service.start(t, nil, ours(fast, interceptor.WithInBand(inBand), seen.option())...)
 		messages, err := call(t, conn, topMethod)

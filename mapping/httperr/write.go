@@ -1,5 +1,3 @@
-// Package httperr carries errors over HTTP, in the form that the platform documents for
-// its REST API: [Write] answers a request with one, [FromResponse] and [Parse] read one.
 package httperr
 
 import (
@@ -12,11 +10,9 @@ import (
 
 	"google.golang.org/genproto/googleapis/rpc/code"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
-	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/types/known/anypb"
 
 	"github.com/openyuanrong/statusmap/mapping"
-	"github.com/openyuanrong/statusmap/mapping/internal/httpcode"
 )
 
 // The headers of an error over HTTP.
@@ -27,30 +23,6 @@ const (
 	// headerRetryAfter is that of RFC 9110 §10.2.3.
 	headerRetryAfter = "Retry-After"
 )
-
-// Status returns the HTTP status for a gRPC code, by the mapping that google.rpc.Code
-// documents. It is 200 for OK, and 500 for what is no gRPC code.
-func Status(c codes.Code) int { return httpcode.Of(c) }
-
-// body is the body of an error: code and message as the platform documents them,
-// and beside them what makes the error whole.
-type body struct {
-	// Code is the number, or the HTTP status where there is no platform code, for the
-	// platform's clients take 0 for success. Only with a domain is it a code.
-	Code      int32             `json:"code"`
-	Message   string            `json:"message"`
-	Reason    string            `json:"reason,omitempty"`
-	Domain    string            `json:"domain,omitempty"`
-	GRPCCode  string            `json:"grpc_code,omitempty"`
-	Retry     *retry            `json:"retry,omitempty"`
-	Metadata  map[string]string `json:"metadata,omitempty"`
-	RequestID string            `json:"request_id,omitempty"`
-}
-
-type retry struct {
-	Class   string `json:"class"`
-	DelayMS int64  `json:"delay_ms,omitempty"`
-}
 
 // Write answers an HTTP request with an error: the status by [Status] of its gRPC
 // code, and a JSON body such as
@@ -63,44 +35,72 @@ type retry struct {
 // this very call is safe, for there are clients that repeat on its mere presence: with
 // class SAFE, and with IDEMPOTENT if the server found the method idempotent.
 //
-// The error is what [mapping.FromError] finds in err; one that our client interceptor got from
-// another service is passed on by [mapping.Relay], so that its text does not cross where a
-// gRPC server would not let it. Of an error without a gRPC status and
-// without a code nothing is written but 3003 and the catalogue's text; context errors
-// are CANCELLED and DEADLINE_EXCEEDED. An error without a platform code has the HTTP
-// status as its code, and no domain. For nil nothing is written.
+// Any error may be given. The client gets what a gRPC client would get, by the zero
+// [mapping.Mapper]; with rules or another policy, give Write what Mapper.Map returns.
+// Only details do not cross. An error without a platform code has the HTTP status as
+// its code, and no domain. For nil nothing is written.
+//
+// Nothing else may have been written before, and nothing may be written after it.
+// Headers that were set for a success, such as Content-Length and Etag, are removed. A
+// body that would be longer than [MaxBody] goes without metadata, and with the message
+// that a gRPC client would get.
 func Write(w http.ResponseWriter, err error) {
 	if err == nil {
 		return
 	}
-	e, ok := mapping.FromError(err)
-	switch typed, _ := err.(*mapping.Error); {
-	case !ok:
-		e = new(mapping.Mapper).Map(context.Background(), err)
-	case typed != nil && typed.Origin() != mapping.OriginLocal:
-		e = mapping.Relay(e)
-	}
-	httpStatus := Status(e.GRPCCode())
-	body := body{
-		Code: int32(httpStatus), Message: e.Message(), GRPCCode: code.Code(e.GRPCCode()).String(),
+	e := new(mapping.Mapper).Map(context.Background(), err)
+	status := Status(e.GRPCCode())
+	b := body{
+		Code: int32(status), Message: e.Message(), GRPCCode: code.Code(e.GRPCCode()).String(),
 		Metadata: e.Metadata(), RequestID: e.RequestID(),
 	}
+	var inner, after string
+	if !e.Code().IsZero() {
+		b.Code, b.Domain, b.Reason = e.Code().Number(), e.Code().Domain(), e.Reason()
+		b.Retry = &retry{e.Retry().Class.String(), e.Retry().Delay.Milliseconds()}
+		inner = strconv.Itoa(int(b.Code))
+	}
+	if isRepeatable(e) {
+		after = strconv.FormatInt(int64(inSeconds(e.Retry().Delay)/time.Second), 10)
+	}
+	data, _ := json.Marshal(b) // strings, numbers and a map of strings: there is no error
+	if len(data) >= MaxBody {
+		b.Message, b.Metadata = e.GRPCStatus().Message(), nil
+		data, _ = json.Marshal(b)
+	}
+	answer(w, status, data, inner, after)
+}
+
+// WriteStatus answers an HTTP request that reached no service with a status of 400 to
+// 599, any other counts as 500: for routers, to which a path or a method is unknown, and
+// for requests that are too large. The body is that of [Write] for an error without a
+// platform code; an empty message is the name of the status.
+func WriteStatus(w http.ResponseWriter, status int, message string) {
+	if status < 400 || status > 599 {
+		status = http.StatusInternalServerError
+	}
+	data, _ := json.Marshal(body{
+		Code: int32(status), Message: firstNonEmpty(message, nameOf(status)), GRPCCode: code.Code(grpcCodeOf(status)).String(),
+	})
+	answer(w, status, data, "", "")
+}
+
+// answer writes a response, without the headers whose value is empty.
+func answer(w http.ResponseWriter, status int, data []byte, inner, after string) {
 	h := w.Header()
 	for _, stale := range [...]string{"Content-Length", "Content-Encoding", "Etag", "Last-Modified", "Cache-Control", headerInnerCode, headerRetryAfter} {
 		h.Del(stale)
 	}
-	if !e.Code().IsZero() {
-		body.Code, body.Domain, body.Reason = e.Code().Number(), e.Code().Domain(), e.Reason()
-		body.Retry = &retry{e.Retry().Class.String(), e.Retry().Delay.Milliseconds()}
-		h.Set(headerInnerCode, strconv.Itoa(int(body.Code)))
+	if inner != "" {
+		h.Set(headerInnerCode, inner)
 	}
-	if isRepeatable(e) {
-		h.Set(headerRetryAfter, strconv.FormatInt(int64((e.Retry().Delay+time.Second-1)/time.Second), 10))
+	if after != "" {
+		h.Set(headerRetryAfter, after)
 	}
 	h.Set("Content-Type", "application/json")
 	h.Set("X-Content-Type-Options", "nosniff")
-	w.WriteHeader(httpStatus)
-	_ = json.NewEncoder(w).Encode(body) // a client that is gone needs no answer
+	w.WriteHeader(status)
+	_, _ = w.Write(append(data, '\n')) // a client that is gone needs no answer
 }
 
 // isRepeatable reports whether this very call may be repeated as it is. The status
@@ -113,4 +113,14 @@ func isRepeatable(e *mapping.Error) bool {
 	return slices.ContainsFunc(e.GRPCStatus().Proto().GetDetails(), func(d *anypb.Any) bool {
 		return d.MessageIs((*errdetails.RetryInfo)(nil))
 	})
+}
+
+// inSeconds returns a delay in whole seconds, rounded up, as Retry-After has it.
+func inSeconds(delay time.Duration) time.Duration {
+	return (delay + time.Second - 1) / time.Second * time.Second
+}
+
+// nameOf returns the name of an HTTP status.
+func nameOf(status int) string {
+	return firstNonEmpty(http.StatusText(status), "HTTP status "+strconv.Itoa(status))
 }

@@ -53,8 +53,10 @@ type Format struct {
 
 // An Outcome is what a reply says about its call.
 type Outcome struct {
-	// Number is the code, 0 for success.
-	Number int32
+	// Number is the code, 0 for success. One that no code can have, because it is
+	// negative or larger than an int32, gives an error without a code of a catalogue,
+	// whose text says the number.
+	Number int64
 	// Message is the reply's text; with an empty one the error has the catalogue's.
 	Message string
 	// Retryable is what the reply says about a repetition, nil if it says nothing.
@@ -91,7 +93,7 @@ func (f *Format) settings() *decoded {
 // and may be empty. FromReply itself never ends a stream, so it also suits messages
 // of streams on which several calls are multiplexed.
 //
-// The error has origin [mapping.OriginPeer] and unwraps to an [*Reply]. Its retry class
+// The error has origin [mapping.OriginPeer] and unwraps to a [*Reply]. Its retry class
 // is the code's, refined by what the reply says:
 //
 //   - with the reason "post-dispatch-unknown" SAFE becomes IDEMPOTENT;
@@ -150,7 +152,7 @@ func (o Outcome) refine(r mapping.Retry) mapping.Retry {
 	return r
 }
 
-// An Reply is the reply that an error came in: the cause of the [mapping.Error], where
+// A Reply is the reply that an error came in: the cause of the [mapping.Error], where
 // [errors.As] finds it. The platform puts data beside the code.
 type Reply struct {
 	// Reply is the message itself, not a copy.

@@ -202,23 +202,30 @@ func TestFromReplyGivesAWholeError(t *testing.T) {
 func TestFromReplyOfUnlistedNumbers(t *testing.T) {
 	for _, test := range []struct {
 		reply, text string
-		number      int32
-		inferred    bool
+		number      int32 // 0: no code can have it
+		message     string
 	}{
-		{"replies.Int", `code: 9011 message: "x"`, 9011, false},
-		{"replies.Uint64", `code: 18446744073709551615 message: "x"`, math.MaxInt32, false},
-		{"replies.Int64", `code: 4294968299 message: "x"`, math.MaxInt32, false}, // 1003 in the low half
-		// No code of ours, but no success either.
-		{"replies.Int", `code: -1 message: "x"`, 3003, true},
-		{"replies.Int64", `code: -9223372036854775808 message: "x"`, 3003, true},
+		{"replies.Int", `code: 9011 message: "x"`, 9011, "x"},
+		{"replies.Int", `code: 1 message: "x"`, 1, "x"},
+		{"replies.Int64", `code: 2147483647`, math.MaxInt32, ""},
+		{"replies.Uint64", `code: 18446744073709551615 message: "x"`, 0, "code 9223372036854775807: x"}, // or more
+		{"replies.Int64", `code: 4294968299 message: "x"`, 0, "code 4294968299: x"},                     // 1003 in the low half
+		{"replies.Int64", `code: 2147483648`, 0, "code 2147483648"},
+		{"replies.Int", `code: -1 message: "x"`, 0, "code -1: x"},
+		{"replies.Enum", `code: -1003 message: "x"`, 0, "code -1003: x"},
+		{"replies.Int64", `code: -9223372036854775808 message: "x"`, 0, "code -9223372036854775808: x"},
 	} {
 		e, ok := new(inband.Format).FromReply(kill, replyOf(t, test.reply, test.text))
-		if !ok || e.Code().Number() != test.number || e.Inferred() != test.inferred || e.Message() != "x" {
-			t.Errorf("%s: FromReply = %v, %v; want number %d", test.text, e, ok, test.number)
-			continue
+		if !ok || e.Message() != test.message || e.GRPCCode() != codes.Unknown || e.Retry() != (mapping.Retry{Class: mapping.Never}) {
+			t.Errorf("%s: FromReply = %v, %v; want %q, Unknown, NEVER", test.text, e, ok, test.message)
 		}
-		if !test.inferred && (e.GRPCCode() != codes.Unknown || e.Retry().Class != mapping.Never || e.Code().Domain() != sdk.Domain) {
-			t.Errorf("%s: gRPC code %v, retry %v, domain %q; want Unknown, NEVER, %q", test.text, e.GRPCCode(), e.Retry(), e.Code().Domain(), sdk.Domain)
+		// A number that no code can have is not that of another error, but no success either.
+		if test.number == 0 {
+			if e.Code() != sdk.InnerSystemError || !e.Inferred() {
+				t.Errorf("%s: FromReply = %v, inferred %v; want 3003, inferred", test.text, e, e.Inferred())
+			}
+		} else if e.Code().Number() != test.number || e.Code().Domain() != sdk.Domain {
+			t.Errorf("%s: FromReply = %v, want number %d of %q", test.text, e, test.number, sdk.Domain)
 		}
 	}
 }

@@ -116,20 +116,19 @@ func (p *place) in(reply protoreflect.Message) protoreflect.Message {
 	return reply.Get(p.nested).Message()
 }
 
-// number returns the code in a reply, 0 for success. A number outside int32 is no
-// known code but is no success either, and becomes the nearest.
-func (p *place) number(reply protoreflect.Message) int32 {
+// number returns the code in a reply, 0 for success.
+func (p *place) number(reply protoreflect.Message) int64 {
 	m := p.in(reply)
 	if p.code.HasPresence() && !m.Has(p.code) {
 		return 0 // and not the default that proto2 may declare
 	}
 	switch v := m.Get(p.code); p.code.Kind() {
 	case protoreflect.EnumKind:
-		return int32(v.Enum())
+		return int64(v.Enum())
 	case protoreflect.Uint32Kind, protoreflect.Fixed32Kind, protoreflect.Uint64Kind, protoreflect.Fixed64Kind:
-		return int32(min(v.Uint(), math.MaxInt32))
+		return int64(min(v.Uint(), math.MaxInt64)) // what is larger is no code either way
 	default:
-		return int32(min(max(v.Int(), math.MinInt32), math.MaxInt32))
+		return v.Int()
 	}
 }
 

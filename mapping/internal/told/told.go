@@ -3,6 +3,7 @@
 package told
 
 import (
+	"math"
 	"strconv"
 	"strings"
 
@@ -43,23 +44,39 @@ func OfCode(c rpcerr.Code, message string) Error {
 	}
 }
 
-// OfNumber is OfCode for a number, listed or not.
-func OfNumber(catalogs []*rpcerr.Catalog, number int32, message string) Error {
-	c, domain := Lookup(catalogs, number)
+// OfNumber is OfCode for a number other than 0, listed or not.
+func OfNumber(catalogs []*rpcerr.Catalog, number int64, message string) Error {
+	if number < 0 || number > math.MaxInt32 {
+		return OfOdd(strconv.FormatInt(number, 10), message)
+	}
+	c, domain := Lookup(catalogs, int32(number))
 	t := OfCode(c, message)
-	t.Domain, t.Number = domain, number
+	t.Domain, t.Number = domain, int32(number)
+	return t
+}
+
+// OfOdd returns what is told by something that stands in the place of a code and is no
+// number that a code can have. There is no code then, and the text says what it was.
+func OfOdd(code, message string) Error {
+	t := Error{GRPC: codes.Unknown, Message: "code " + code}
+	if message != "" {
+		t.Message += ": " + message
+	}
 	return t
 }
 
 // Decode returns the error that a client would have got if the peer had sent it as a
 // status. So it can be relayed like any other, and a number that no catalogue lists
-// is kept.
+// is kept. Where d has to guess the code, a longer delay counts.
 func (t Error) Decode(d *rpcerr.Decoder) *rpcerr.Error {
 	st := &spb.Status{Code: int32(t.GRPC), Message: UTF8(t.Message)}
 	if t.Number != 0 && t.Domain != "" {
 		st.Details = t.details()
 	}
 	e, _ := d.FromStatus(status.FromProto(st))
+	if t.Number == 0 && t.Retry.Delay > e.Retry().Delay {
+		e = e.RetryAfter(t.Retry.Delay) // does not change the class
+	}
 	return e
 }
 

@@ -1,0 +1,221 @@
+package httperr
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"math"
+	"strconv"
+	"strings"
+
+	"google.golang.org/genproto/googleapis/rpc/code"
+	"google.golang.org/grpc/codes"
+)
+
+// A body is the body of an error as it is written: code and message as the platform
+// documents them, and beside them what makes the error whole.
+type body struct {
+	// Code is the number, or the HTTP status where there is no platform code, for the
+	// platform's clients take 0 for success. Only with a domain is it a code.
+	Code      int32             `json:"code"`
+	Message   string            `json:"message"`
+	Reason    string            `json:"reason,omitempty"`
+	Domain    string            `json:"domain,omitempty"`
+	GRPCCode  string            `json:"grpc_code,omitempty"`
+	Retry     *retry            `json:"retry,omitempty"`
+	Metadata  map[string]string `json:"metadata,omitempty"`
+	RequestID string            `json:"request_id,omitempty"`
+}
+
+type retry struct {
+	Class   string `json:"class"`
+	DelayMS int64  `json:"delay_ms,omitempty"`
+}
+
+// fields are those members of a JSON object that some form of an error has.
+type fields struct {
+	code, errorCode       number
+	message, errorMessage text
+	domain, reason        string
+	grpcCode              string
+	retry                 *retry
+	metadata              map[string]string
+	requestID, traceID    string
+	nested                json.RawMessage // "error"
+	details               json.RawMessage
+	wasNested             bool
+}
+
+// member returns where the member of that name goes, by its very name: package json
+// itself would take "Code" for "code".
+func (f *fields) member(name string) any {
+	switch name {
+	case "code":
+		return &f.code
+	case "message":
+		return &f.message
+	case "errorCode":
+		return &f.errorCode
+	case "errorMessage":
+		return &f.errorMessage
+	case "domain":
+		return &f.domain
+	case "reason":
+		return &f.reason
+	case "grpc_code":
+		return &f.grpcCode
+	case "retry":
+		return &f.retry
+	case "metadata":
+		return &f.metadata
+	case "request_id":
+		return &f.requestID
+	case "trace_id":
+		return &f.traceID
+	case "error":
+		return &f.nested
+	case "details":
+		return &f.details
+	}
+	return new(ignored)
+}
+
+// ignored is a value that is read over.
+type ignored struct{}
+
+func (*ignored) UnmarshalJSON([]byte) error { return nil }
+
+var errNoObject = errors.New("no JSON object")
+
+// decode reads one JSON object, and nothing behind it. Of a member that is of another
+// type than expected what fits is read, of one that comes twice the last counts.
+func (f *fields) decode(dec *json.Decoder) error {
+	if opening, err := dec.Token(); err != nil || opening != json.Delim('{') {
+		return errNoObject
+	}
+	for dec.More() {
+		name, err := dec.Token()
+		if err != nil {
+			return err
+		}
+		var mismatch *json.UnmarshalTypeError
+		if err := dec.Decode(f.member(name.(string))); err != nil && !errors.As(err, &mismatch) {
+			return err
+		}
+	}
+	_, err := dec.Token()
+	return err
+}
+
+// normalize brings the other forms into that of code and message.
+func (f *fields) normalize() {
+	var inner fields
+	if f.code == (number{}) && inner.decode(json.NewDecoder(bytes.NewReader(f.nested))) == nil {
+		inner.requestID, inner.wasNested = firstNonEmpty(inner.requestID, inner.traceID, f.requestID, f.traceID), true
+		*f = inner
+	}
+	if f.code == (number{}) {
+		if f.errorCode.value != schedulerSuccess {
+			f.code = f.errorCode
+		}
+		if f.errorMessage != (text{}) {
+			f.message = f.errorMessage
+		}
+	}
+	if s := ""; f.message == (text{}) && json.Unmarshal(f.nested, &s) == nil {
+		f.message.value = s
+	}
+	// With details it is a google.rpc.Status, as gRPC-Gateway writes it by default, and
+	// has a code of gRPC.
+	if n := f.code.value; n > 0 && n <= int32(codes.Unauthenticated) && bytes.HasPrefix(f.details, []byte{'['}) {
+		f.code, f.grpcCode = number{value: int32(Status(codes.Code(n)))}, code.Code(n).String()
+	}
+}
+
+// isFrontends reports whether the platform's frontend may have sent it.
+func (f *fields) isFrontends() bool { return !f.wasNested && f.message != text{} }
+
+// schedulerSuccess is the errorCode of the platform's scheduler when all went well.
+const schedulerSuccess = 6030
+
+// A number is what stands in the place of a code. It is comparable; the zero value
+// stands for no code, as the number 0 does.
+type number struct {
+	value int32  // 0: there is none, or none that a code can have
+	name  string // a text that is no number
+	odd   string // a number that no code can have, as it was written
+}
+
+// newNumber returns what a text stands for.
+func newNumber(s string) number {
+	s = strings.TrimSpace(s)
+	if s == "" || !isNumber(s[0]) || !json.Valid([]byte(s)) {
+		return number{name: s}
+	}
+	// The error of ParseFloat is that it is out of range, and infinite.
+	if f, _ := strconv.ParseFloat(s, 64); f >= 0 && f <= math.MaxInt32 && f == math.Trunc(f) {
+		return number{value: int32(f)} // 4115.0 too
+	}
+	return number{odd: shorten(s)}
+}
+
+func (n *number) UnmarshalJSON(b []byte) error {
+	*n = number{}
+	if s := ""; json.Unmarshal(b, &s) == nil {
+		*n = newNumber(s)
+	} else if isNumber(b[0]) {
+		*n = newNumber(string(b))
+	}
+	return nil
+}
+
+// isNumber reports whether JSON that begins with c is a number.
+func isNumber(c byte) bool { return c == '-' || c >= '0' && c <= '9' }
+
+// printed returns what is printed of a code that no code is: "" of others.
+func (n number) printed() string { return firstNonEmpty(n.odd, shorten(n.name)) }
+
+// shorten bounds what a peer can make us print.
+func shorten(s string) string {
+	const most = 64
+	if len(s) <= most {
+		return s
+	}
+	return strings.ToValidUTF8(s[:most], "") + "…"
+}
+
+// A text is what stands in the place of a message. It is comparable; the zero value
+// stands for none.
+type text struct {
+	value string
+	plain bool // a string, and no other JSON
+}
+
+func (t *text) UnmarshalJSON(b []byte) error {
+	*t = text{}
+	switch b[0] {
+	case '"':
+		if json.Unmarshal(b, &t.value) == nil {
+			t.plain = true
+			// One of the platform's handlers quotes it twice.
+			if unquoted, err := strconv.Unquote(t.value); err == nil && t.value[0] == '"' {
+				t.value = unquoted
+			}
+		}
+	case '{', '[': // what a user's function has thrown
+		var compact bytes.Buffer
+		if json.Compact(&compact, b) == nil {
+			t.value = compact.String()
+		}
+	}
+	return nil
+}
+
+func firstNonEmpty(values ...string) string {
+	for _, v := range values {
+		if v != "" {
+			return v
+		}
+	}
+	return ""
+}
