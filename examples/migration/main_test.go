@@ -149,25 +149,3 @@ func TestOldClientGetsAWholeReplyFromANewServer(t *testing.T) {
 		t.Errorf("Create = %v, %v; want it not retryable", reply, err)
 	}
 }
-
-// fineReply is a reply with a code in two places, both of which say that all went well.
-func fineReply() *inbandv1.InvokeResponse {
-	return &inbandv1.InvokeResponse{Status: &inbandv1.Status{}, CallResult: &inbandv1.CallResult{Output: "hello"}}
-}
-
-func TestReadingASuccessAllocatesNothing(t *testing.T) {
-	inBand, reply := new(inband.Format), fineReply()
-	if n := testing.AllocsPerRun(100, func() { _, _ = inBand.FromReply("", reply) }); n != 0 {
-		t.Errorf("%v allocations, want 0", n)
-	}
-}
-
-func BenchmarkReadingASuccess(b *testing.B) {
-	inBand, reply := new(inband.Format), fineReply()
-	b.ReportAllocs()
-	for b.Loop() {
-		if e, failed := inBand.FromReply("", reply); failed {
-			b.Fatal(e)
-		}
-	}
-}

@@ -107,7 +107,7 @@ func (f *Format) settings() *decoded {
 // this call.
 //
 // A reply of a type that was seen before and that carries no error costs neither an
-// allocation nor a lock.
+// allocation nor a lock, but for what protobuf itself does to decode lazy fields.
 func (f *Format) FromReply(method string, reply any) (*mapping.Error, bool) {
 	if f.Extract != nil {
 		if outcome := f.Extract(reply); outcome.Number != 0 {

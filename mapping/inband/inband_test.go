@@ -369,6 +369,26 @@ func TestFromReplyByExtractor(t *testing.T) {
 	}
 }
 
+// A struct around a generated one is read as what it says to be.
+type around struct {
+	Own  int32 `protobuf:"varint,1,opt,name=code"`
+	Echo *testgrpc.EchoStatus
+}
+
+func (a *around) ProtoReflect() protoreflect.Message { return a.Echo.ProtoReflect() }
+
+func TestFromReplyOfAWrappedMessage(t *testing.T) {
+	format := new(inband.Format)
+	for range 2 {
+		if e, _ := format.FromReply("", &around{Echo: &testgrpc.EchoStatus{Code: 1003}}); e.Code() != sdk.InstanceNotFound {
+			t.Errorf("FromReply = %v, want 1003", e)
+		}
+		if e, failed := format.FromReply("", &around{Own: 1003, Echo: new(testgrpc.EchoStatus)}); failed {
+			t.Errorf("FromReply = %v, want success", e)
+		}
+	}
+}
+
 func TestFromReplyOfWhatIsNoMessage(t *testing.T) {
 	for _, reply := range []any{nil, "text", 7, (*testgrpc.EchoStatus)(nil), (*testgrpc.SimpleRequest)(nil), new(testgrpc.Empty), (*testgrpc.Empty)(nil)} {
 		if e, ok := new(inband.Format).FromReply("", reply); ok || e != nil {

@@ -3,18 +3,15 @@ package inband
 import (
 	"maps"
 	"reflect"
-	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
-// A reader is what is known about a type of reply. Where the generated Go struct can
-// be read directly, quick says how, place by place: most replies are no error, and
-// protobuf's own reflection takes five times as long to find that out.
+// A reader is what is known about a type of reply. Where the struct of a generated
+// message can be read directly, quick says how, place by place: most replies are no
+// error, and protobuf's own reflection takes five times as long to find that out.
 type reader struct {
 	shape shape
 	quick []quickPlace
@@ -40,30 +37,6 @@ func (r *reader) failed(reply proto.Message) *place {
 		}
 	}
 	return nil
-}
-
-// A quickPlace says in which fields of a generated struct a code stands.
-type quickPlace struct {
-	nested int // -1: in the reply itself
-	code   int
-	signed bool // an int32 or int64, enums included
-}
-
-// isSet reports whether the place in the struct holds a code other than 0.
-func (q *quickPlace) isSet(v reflect.Value) bool {
-	if q.nested >= 0 {
-		if v = v.Field(q.nested).Elem(); !v.IsValid() {
-			return false
-		}
-	}
-	code := v.Field(q.code)
-	if q.signed {
-		return code.Int() != 0
-	}
-	if code.Kind() == reflect.Pointer {
-		code = code.Elem() // with presence, nil if it is not there
-	}
-	return code.IsValid() && !code.IsZero()
 }
 
 // maxReaders bounds how many types are remembered. A program has some hundreds; only
@@ -116,11 +89,8 @@ func (f *Format) readerOf(reply proto.Message) *reader {
 	if r := f.others.lookup(d); r != nil {
 		return r
 	}
-	if isGenerated(t) {
-		return f.generated.remember(id, func() *reader {
-			s := f.examine(d)
-			return &reader{s, quicken(t.Elem(), s)}
-		})
+	if isGenerated(t) && reflect.TypeOf(reply.ProtoReflect().Interface()) == t {
+		return f.generated.remember(id, func() *reader { return newQuickReader(reply.ProtoReflect().Type(), f.examine(d)) })
 	}
 	return f.others.remember(d, func() *reader { return &reader{shape: f.examine(d)} })
 }
@@ -132,61 +102,13 @@ func isGenerated(t reflect.Type) bool {
 		return false
 	}
 	for i := range t.Elem().NumField() {
-		if _, ok := t.Elem().Field(i).Tag.Lookup("protobuf"); ok {
+		tag := t.Elem().Field(i).Tag
+		if _, ok := tag.Lookup(fieldTag); ok {
 			return true
 		}
-	}
-	return false
-}
-
-// quicken returns where the places are in the struct, nil if one of them cannot be
-// read there.
-func quicken(t reflect.Type, s shape) []quickPlace {
-	quick := make([]quickPlace, 0, len(s))
-	for _, p := range s {
-		q, in := quickPlace{nested: -1}, t
-		if p.nested != nil {
-			if q.nested = structField(t, p.nested); q.nested < 0 {
-				return nil
-			}
-			in = t.Field(q.nested).Type
-			if in.Kind() != reflect.Pointer || in.Elem().Kind() != reflect.Struct {
-				return nil
-			}
-			in = in.Elem()
+		if _, ok := tag.Lookup(oneofTag); ok {
+			return true
 		}
-		if q.code = structField(in, p.code); q.code < 0 || !holdsInteger(in.Field(q.code).Type) {
-			return nil
-		}
-		kind := in.Field(q.code).Type.Kind()
-		q.signed = kind == reflect.Int32 || kind == reflect.Int64
-		quick = append(quick, q)
-	}
-	return quick
-}
-
-// structField returns the index of the exported struct field that holds a field of the
-// message, -1 if there is none: members of a oneof lie elsewhere, and structs of the
-// opaque API tell presence otherwise.
-func structField(t reflect.Type, fd protoreflect.FieldDescriptor) int {
-	number := strconv.Itoa(int(fd.Number()))
-	for i := range t.NumField() {
-		f := t.Field(i)
-		tag := strings.Split(f.Tag.Get("protobuf"), ",")
-		if f.IsExported() && len(tag) > 1 && tag[1] == number {
-			return i
-		}
-	}
-	return -1
-}
-
-func holdsInteger(t reflect.Type) bool {
-	if t.Kind() == reflect.Pointer {
-		t = t.Elem()
-	}
-	switch t.Kind() {
-	case reflect.Int32, reflect.Int64, reflect.Uint32, reflect.Uint64:
-		return true
 	}
 	return false
 }

@@ -116,6 +116,26 @@ func (p *place) in(reply protoreflect.Message) protoreflect.Message {
 	return reply.Get(p.nested).Message()
 }
 
+// mutable returns the message that the place is in, to be written to.
+func (p *place) mutable(reply protoreflect.Message) protoreflect.Message {
+	if p.nested == nil {
+		return reply
+	}
+	return reply.Mutable(p.nested).Message()
+}
+
+// anyNumber returns a number other than 0 that the code field can hold.
+func (p *place) anyNumber() int32 {
+	if enum := p.code.Enum(); enum != nil {
+		for i := range enum.Values().Len() {
+			if n := enum.Values().Get(i).Number(); n != 0 {
+				return int32(n)
+			}
+		}
+	}
+	return 1
+}
+
 // number returns the code in a reply, 0 for success.
 func (p *place) number(reply protoreflect.Message) int64 {
 	m := p.in(reply)
@@ -152,10 +172,7 @@ func (p *place) write(reply protoreflect.Message, e *mapping.Error, idempotent b
 	if !ok {
 		return false
 	}
-	m := reply
-	if p.nested != nil {
-		m = reply.Mutable(p.nested).Message()
-	}
+	m := p.mutable(reply)
 	m.Set(p.code, number)
 	// The message of the status, which was cut to the budget when e was sealed.
 	m.Set(p.message, protoreflect.ValueOfString(told.UTF8(e.GRPCStatus().Message())))
