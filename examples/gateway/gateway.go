@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"net/textproto"
+	"strings"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"google.golang.org/grpc"
@@ -16,22 +18,25 @@ import (
 )
 
 // newGateway returns the REST API of the function service behind conn. Every error of a
-// call, and every request that finds no route, is answered by writeError.
+// call is answered by writeError, and every request that finds no route by
+// routes.writeError.
 func newGateway(conn grpc.ClientConnInterface) (http.Handler, error) {
+	known := routes{http.NewServeMux()}
 	mux := runtime.NewServeMux(
 		runtime.WithErrorHandler(writeError),
+		runtime.WithRoutingErrorHandler(known.writeError),
 		runtime.WithIncomingHeaderMatcher(matchHeader),
 	)
 	c := functionv1.NewFunctionServiceClient(conn)
 	for _, add := range []func() error{
-		route(mux, "POST", "/v1/functions", functionv1.FunctionService_CreateFunction_FullMethodName, c.CreateFunction),
-		route(mux, "GET", "/v1/functions/{name}", functionv1.FunctionService_GetFunction_FullMethodName, c.GetFunction),
-		route(mux, "PUT", "/v1/functions/{name}", functionv1.FunctionService_UpdateFunction_FullMethodName, c.UpdateFunction),
-		route(mux, "DELETE", "/v1/functions/{name}", functionv1.FunctionService_DeleteFunction_FullMethodName, c.DeleteFunction),
-		route(mux, "POST", "/v1/functions/{name}/versions", functionv1.FunctionService_PublishFunction_FullMethodName, c.PublishFunction),
-		route(mux, "POST", "/v1/functions/{name}/aliases", functionv1.FunctionService_CreateAlias_FullMethodName, c.CreateAlias),
-		route(mux, "PUT", "/v1/functions/{name}/instances", functionv1.FunctionService_ScaleFunction_FullMethodName, c.ScaleFunction),
-		route(mux, "POST", "/v1/functions/{name}/invocations", functionv1.FunctionService_Invoke_FullMethodName, c.Invoke),
+		route(mux, known, "POST", "/v1/functions", functionv1.FunctionService_CreateFunction_FullMethodName, c.CreateFunction),
+		route(mux, known, "GET", "/v1/functions/{name}", functionv1.FunctionService_GetFunction_FullMethodName, c.GetFunction),
+		route(mux, known, "PUT", "/v1/functions/{name}", functionv1.FunctionService_UpdateFunction_FullMethodName, c.UpdateFunction),
+		route(mux, known, "DELETE", "/v1/functions/{name}", functionv1.FunctionService_DeleteFunction_FullMethodName, c.DeleteFunction),
+		route(mux, known, "POST", "/v1/functions/{name}/versions", functionv1.FunctionService_PublishFunction_FullMethodName, c.PublishFunction),
+		route(mux, known, "POST", "/v1/functions/{name}/aliases", functionv1.FunctionService_CreateAlias_FullMethodName, c.CreateAlias),
+		route(mux, known, "PUT", "/v1/functions/{name}/instances", functionv1.FunctionService_ScaleFunction_FullMethodName, c.ScaleFunction),
+		route(mux, known, "POST", "/v1/functions/{name}/invocations", functionv1.FunctionService_Invoke_FullMethodName, c.Invoke),
 	} {
 		if err := add(); err != nil {
 			return nil, err
@@ -43,6 +48,29 @@ func newGateway(conn grpc.ClientConnInterface) (http.Handler, error) {
 // writeError is all that a gateway needs for errors of this module.
 func writeError(_ context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, _ *http.Request, err error) {
 	httperr.Write(w, err)
+}
+
+// routes knows which methods a path has.
+type routes struct{ mux *http.ServeMux }
+
+// writeError answers a request that no route is for. gRPC-Gateway alone would turn 405
+// into UNIMPLEMENTED, and that into 501.
+func (rs routes) writeError(_ context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, r *http.Request, status int) {
+	if status == http.StatusMethodNotAllowed {
+		w.Header().Set("Allow", strings.Join(rs.allowed(r), ", "))
+	}
+	httperr.WriteStatus(w, status, "")
+}
+
+// allowed returns the methods by which the path of a request can be asked for.
+func (rs routes) allowed(r *http.Request) []string {
+	var methods []string
+	for _, method := range []string{"GET", "POST", "PUT", "DELETE"} {
+		if _, pattern := rs.mux.Handler(&http.Request{Method: method, Host: r.Host, URL: r.URL}); pattern != "" {
+			methods = append(methods, method)
+		}
+	}
+	return methods
 }
 
 // matchHeader passes the request id on, under the name by which the server looks for it.
@@ -64,7 +92,7 @@ type message[T any] interface {
 
 // route connects a path to a method, as protoc-gen-grpc-gateway generates it from
 // annotations. The body is the request, and a name in the path is its field.
-func route[Req any, P message[Req], Resp proto.Message](mux *runtime.ServeMux, verb, path, method string, call func(context.Context, P, ...grpc.CallOption) (Resp, error)) func() error {
+func route[Req any, P message[Req], Resp proto.Message](mux *runtime.ServeMux, known routes, verb, path, method string, call func(context.Context, P, ...grpc.CallOption) (Resp, error)) func() error {
 	handler := func(w http.ResponseWriter, r *http.Request, params map[string]string) {
 		in, out := runtime.MarshalerForRequest(mux, r)
 		ctx, err := runtime.AnnotateContext(r.Context(), mux, r, method, runtime.WithHTTPPathPattern(path))
@@ -74,6 +102,10 @@ func route[Req any, P message[Req], Resp proto.Message](mux *runtime.ServeMux, v
 		}
 		req := P(new(Req))
 		err = in.NewDecoder(http.MaxBytesReader(w, r.Body, maxRequest)).Decode(req)
+		if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
+			httperr.WriteStatus(w, http.StatusRequestEntityTooLarge, "")
+			return
+		}
 		if err != nil && err != io.EOF {
 			runtime.HTTPError(ctx, mux, out, w, r, rest.InvalidJSONBody.Wrapf(err, "the body is no JSON of the request"))
 			return
@@ -91,5 +123,6 @@ func route[Req any, P message[Req], Resp proto.Message](mux *runtime.ServeMux, v
 		}
 		runtime.ForwardResponseMessage(ctx, mux, out, w, r, resp)
 	}
+	known.mux.Handle(verb+" "+path, http.NotFoundHandler()) // only to be looked up
 	return func() error { return mux.HandlePath(verb, path, handler) }
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/openyuanrong/statusmap/gen/rest"
 	"github.com/openyuanrong/statusmap/gen/sdk"
 	"github.com/openyuanrong/statusmap/mapping"
+	"github.com/openyuanrong/statusmap/mapping/httperr"
 )
 
 // start runs the program on a free port until the test ends and returns its URL.
@@ -295,9 +296,13 @@ func TestErrorsOfTheGatewayItself(t *testing.T) {
 		name, method, path, body string
 		status                   int
 		want                     string
+		allow                    string
 	}{
-		{"no such path", "GET", "/v2/nothing", "", 404, `{"code":404,"message":"Not Found","grpc_code":"NOT_FOUND"}`},
-		{"broken JSON", "POST", "/v1/functions", `{"name":`, 400, `{"code":121052,"message":"the body is no JSON of the request","reason":"INVALID_JSON_BODY","domain":"rest.yuanrong","grpc_code":"INVALID_ARGUMENT","retry":{"class":"NEVER"}}`},
+		{"no such path", "GET", "/v2/nothing", "", 404, `{"code":404,"message":"Not Found","grpc_code":"NOT_FOUND"}`, ""},
+		{"no such method", "PATCH", "/v1/functions/hello", "", 405, `{"code":405,"message":"Method Not Allowed","grpc_code":"UNIMPLEMENTED"}`, "GET, PUT, DELETE"},
+		{"a method of another path", "DELETE", "/v1/functions", "", 405, `{"code":405,"message":"Method Not Allowed","grpc_code":"UNIMPLEMENTED"}`, "POST"},
+		{"a long request", "POST", "/v1/functions", `{"name":"` + strings.Repeat("x", maxRequest), 413, `{"code":413,"message":"Request Entity Too Large","grpc_code":"FAILED_PRECONDITION"}`, ""},
+		{"broken JSON", "POST", "/v1/functions", `{"name":`, 400, `{"code":121052,"message":"the body is no JSON of the request","reason":"INVALID_JSON_BODY","domain":"rest.yuanrong","grpc_code":"INVALID_ARGUMENT","retry":{"class":"NEVER"}}`, ""},
 	} {
 		req, err := http.NewRequestWithContext(contextOf(t), test.method, base+test.path, strings.NewReader(test.body))
 		if err != nil {
@@ -307,8 +312,12 @@ func TestErrorsOfTheGatewayItself(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		_, failed := httperr.FromResponse(resp)
 		body, _ := io.ReadAll(resp.Body)
 		_ = resp.Body.Close()
+		if allow := resp.Header.Get("Allow"); allow != test.allow || !failed {
+			t.Errorf("%s: Allow %q, read as an error: %v; want %q", test.name, allow, failed, test.allow)
+		}
 		if diff := cmp.Diff(test.want+"\n", string(body)); resp.StatusCode != test.status || diff != "" {
 			t.Errorf("%s: status %d, body (-want +got):\n%s", test.name, resp.StatusCode, diff)
 		}
