@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
+	"net/http"
 	"strings"
 
 	"google.golang.org/grpc"
@@ -21,6 +22,7 @@ import (
 	"github.com/openyuanrong/statusmap/gen/sdk"
 	"github.com/openyuanrong/statusmap/interceptor"
 	"github.com/openyuanrong/statusmap/mapping"
+	"github.com/openyuanrong/statusmap/mapping/httperr"
 )
 
 // The Go code in README.md is taken from the regions below, which TestReadme compares.
@@ -180,6 +182,23 @@ var _ = func() ([]grpc.DialOption, []grpc.ServerOption) {
 	serve := interceptor.ServerOptions(interceptor.WithInBandReplies(nil)) // errors become replies, for old callers
 	// endregion
 	return dial, serve
+}
+
+// Over HTTP. In the handler:
+var _ = func(w http.ResponseWriter, name string) {
+	// region: http-server
+	httperr.Write(w, rest.FunctionNotFound.Errorf("no function %q", name))
+	// endregion
+}
+
+// And in the client:
+var _ = func(resp *http.Response) error {
+	// region: http-client
+	if e, failed := httperr.FromResponse(resp); failed {
+		return e // errors.Is(e, rest.FunctionNotFound)
+	}
+	// endregion
+	return nil
 }
 
 // What nobody knows says nothing, except under which id the log has it.

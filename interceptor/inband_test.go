@@ -302,6 +302,19 @@ func TestAnnouncement(t *testing.T) {
 	}
 }
 
+// Whoever has announced itself gets the status, with all that no reply can hold, whatever
+// else it is made of.
+func TestAnnouncedCallersGetStatuses(t *testing.T) {
+	for _, method := range shapesInBand {
+		so := interceptor.ServerOptions(interceptor.WithInBandReplies(nil), interceptor.WithInBandStreams(shapesInBand...))
+		conn := replying(newServer).start(t, so, interceptor.Announce())
+		messages, err := call(t, conn, method)
+		if e, ok := mapping.FromError(err); !ok || len(messages) > 0 || e.Code() != sdk.InstanceNotFound || e.Metadata()["instance"] != "a1" {
+			t.Errorf("%s: a stock client that announces itself got %v, %v; want the status", method, messages, err)
+		}
+	}
+}
+
 type token struct{}
 
 func (token) GetRequestMetadata(context.Context, ...string) (map[string]string, error) {

@@ -235,3 +235,20 @@ func TestParsedCodeIsNotSafe(t *testing.T) {
 		t.Errorf("got %v of class %v, want 1002 of class IDEMPOTENT", e.Code(), e.Retry().Class)
 	}
 }
+
+// What this side knows of repeating the call is passed on, and what it has added.
+func TestRelayKeepsTheHintOfAParsedCode(t *testing.T) {
+	t.Parallel()
+	d := mapping.NewDecoder()
+	d.Parse = func(string) mapping.Code { return sdk.ResourceNotEnough }
+	e, _ := d.FromStatus(status.New(codes.Unknown, "code: 1002, message: no room at 10.0.0.7"))
+	for _, changed := range []*mapping.Error{e, e.RetryAfter(time.Minute), e.DoNotRetry(), e.With("zone", "z1")} {
+		relayed := mapping.Relay(changed)
+		if relayed.Retry().Delay != changed.Retry().Delay || relayed.Repeatable(true) != changed.Repeatable(true) || relayed.Metadata()["zone"] != changed.Metadata()["zone"] {
+			t.Errorf("%v is relayed as %v", changed.LogValue(), relayed.LogValue())
+		}
+		if strings.Contains(relayed.Message(), "10.0.0.7") {
+			t.Errorf("the text is relayed: %q", relayed.Message())
+		}
+	}
+}

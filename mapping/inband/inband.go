@@ -1,5 +1,7 @@
 // Package inband reads and writes the errors of services that put a code into the
-// reply of a call that ends OK.
+// reply of a call that ends OK. Package interceptor does so by itself, on a client with
+// WithInBand and on a server with WithInBandReplies; for streams on which several calls
+// are multiplexed, [Format.FromReply] reads one message.
 package inband
 
 import (

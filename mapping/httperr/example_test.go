@@ -1,0 +1,64 @@
+package httperr_test
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+
+	"github.com/openyuanrong/statusmap/gen/rest"
+	"github.com/openyuanrong/statusmap/gen/sdk"
+	"github.com/openyuanrong/statusmap/mapping/httperr"
+)
+
+func Example() {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		httperr.Write(w, rest.FunctionNotFound.Errorf("no function %q", "f").With("function", "f"))
+	}))
+	defer srv.Close()
+
+	resp, err := http.Get(srv.URL)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer resp.Body.Close()
+	if e, failed := httperr.FromResponse(resp); failed {
+		fmt.Println(resp.Status)
+		fmt.Println(errors.Is(e, rest.FunctionNotFound), e.Metadata()["function"])
+		fmt.Println(e)
+	}
+	// Output:
+	// 404 Not Found
+	// true f
+	// FUNCTION_NOT_FOUND (4115): no function "f"
+}
+
+// The platform's own answers have many forms.
+func ExampleParse() {
+	header := http.Header{"X-Inner-Code": {"9000"}}
+	for _, r := range []struct {
+		status int
+		header http.Header
+		body   string
+	}{
+		{500, nil, `{"code":1003,"message":"no a1","trace_id":"t1"}`},              // an invocation
+		{200, nil, `{"code":4115,"message":"no f"}`},                               // an error all the same
+		{200, nil, `{"errorCode":150444,"errorMessage":"no l","schedulerTime":1}`}, // the scheduler
+		{200, nil, `{"errorCode":6030,"errorMessage":"","schedulerTime":1}`},       // its success
+		{200, header, ``}, // the scheduler that shuts down
+		{400, nil, "create to 10.0.0.7 failed, code: 1002, message: full"},
+		{503, nil, `<html>nginx</html>`},
+	} {
+		e, failed := httperr.Parse(r.status, r.header, []byte(r.body))
+		fmt.Println(failed, e.Code().Number(), errors.Is(e, sdk.InstanceNotFound), e.Retry())
+	}
+	// Output:
+	// true 1003 true HIGHER_LEVEL after 100ms
+	// true 4115 false NEVER
+	// true 150444 false NEVER
+	// false 0 false NEVER
+	// true 9000 false HIGHER_LEVEL after 200ms
+	// true 1002 false IDEMPOTENT after 1s
+	// true 3002 false IDEMPOTENT after 500ms
+}
