@@ -11,6 +11,7 @@ import (
 
 	"github.com/openyuanrong/statusmap/gen/rest"
 	"github.com/openyuanrong/statusmap/gen/sdk"
+	errorsv1 "github.com/openyuanrong/statusmap/gen/yuanrong/errors/v1"
 	"github.com/openyuanrong/statusmap/mapping"
 	"github.com/openyuanrong/statusmap/mapping/httperr"
 	"github.com/openyuanrong/statusmap/mapping/rpcerr"
@@ -55,6 +56,7 @@ func TestParseOfThePlatformsShapes(t *testing.T) {
 		{"a header that says success", 200, "", "200", "", nil, mapping.Code{}, codes.OK, ""},
 		{"a header that is no number", 200, "", "none", "", nil, mapping.Code{}, codes.OK, ""},
 		{"quoted twice", 500, jsonType, "", `{"code":4115,"message":"\"no f\""}`, nil, rest.FunctionNotFound, codes.NotFound, "no f"},
+		{"quoted by the sender", 500, jsonType, "", `{"code":4115,"message":"'f'"}`, nil, rest.FunctionNotFound, codes.NotFound, "'f'"},
 		{"no message", 500, jsonType, "", `{"code":4115}`, nil, rest.FunctionNotFound, codes.NotFound, rest.FunctionNotFound.Description("en")},
 		{"a message that is JSON", 500, textType, "2002", `{"code":2002,"message":{ "error": "boom" },"trace_id":"t1"}`, nil, sdk.UserFunctionException, codes.Unknown, `{"error":"boom"}`},
 		{"a message that is null", 500, jsonType, "", `{"code":4115,"message":null}`, nil, rest.FunctionNotFound, codes.NotFound, rest.FunctionNotFound.Description("en")},
@@ -382,6 +384,11 @@ func TestParseRetryAfter(t *testing.T) {
 		e, _ := httperr.Parse(503, header, []byte(test.body), sdk.Catalog())
 		if got := e.Retry(); got != test.want {
 			t.Errorf("%s, Retry-After %q: %v, want %v", test.body, test.retryAfter, got, test.want)
+		}
+		for _, detail := range e.GRPCStatus().Details() {
+			if info, ok := detail.(*errorsv1.ErrorInfo); ok && info.GetRetry().GetDelayMs() != uint32(test.want.Delay.Milliseconds()) {
+				t.Errorf("%s, Retry-After %q: its status says %v, want %v", test.body, test.retryAfter, info.GetRetry(), test.want)
+			}
 		}
 		// What is passed on says the same, and nobody is led to repeat by the header.
 		relayed, _ := mapping.FromStatus(new(mapping.Mapper).Map(t.Context(), e).Seal(rpcerr.Wire{}).GRPCStatus())

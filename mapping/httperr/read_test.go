@@ -214,6 +214,28 @@ func TestFromResponseOfAStreamOfObjects(t *testing.T) {
 	}
 }
 
+// A function may stream whatever it likes, and begin late.
+func TestFromResponseDoesNotWaitWhereAllWentWell(t *testing.T) {
+	more := make(chan struct{})
+	resp := serve(t, "GET", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("X-Inner-Code", "0")
+		w.(http.Flusher).Flush()
+		select {
+		case <-more:
+			_, _ = io.WriteString(w, `{"code":1003,"message":"the function's own"}`)
+		case <-r.Context().Done():
+		}
+	})
+	if e, ok := httperr.FromResponse(resp); ok {
+		t.Errorf("FromResponse = %v", e)
+	}
+	close(more)
+	if body, err := io.ReadAll(resp.Body); err != nil || len(body) == 0 {
+		t.Errorf("the body reads as %q, %v", body, err)
+	}
+}
+
 // A peer that sends without end must not be read without end.
 func TestFromResponseOfEndlessBodies(t *testing.T) {
 	for name, test := range map[string]struct {

@@ -156,9 +156,6 @@ func holdsInteger(t reflect.Type) bool {
 // structs are laid out is up to the protobuf runtime, and some are filled only on
 // demand: those with lazy fields.
 func (r *reader) isRight(t protoreflect.MessageType) bool {
-	if r.failed(t.New().Interface()) != nil {
-		return false
-	}
 	for i := range r.shape {
 		p := &r.shape[i]
 		sent, received := t.New(), t.New().Interface()
