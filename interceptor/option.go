@@ -104,6 +104,17 @@ func WithBudget(bytes int) ServerOption {
 	return serverOption(func(s *server) { s.budget = bytes })
 }
 
+// WithCodeInMetadata repeats the number of the code in the metadata of
+// google.rpc.ErrorInfo, as the decimal text of the entry "code". It is for clients in
+// other languages that have no proto of ours, where the number is, and that are to know
+// errors by it and not by domain and reason. It goes with every error that has a
+// platform code, one that another service sent included, costs about 20 bytes on the
+// wire, and is never trimmed. An entry "code" that the error has already is kept.
+// Clients with this library find it in their metadata as well.
+func WithCodeInMetadata() ServerOption {
+	return serverOption(func(s *server) { s.codeInMetadata = true })
+}
+
 // WithRecovery makes a panic of a handler an error of the call instead of the end of
 // the process. The client gets what it gets for any unknown error; panic value and
 // stack go to the observer and nowhere else. A panic with [http.ErrAbortHandler]

@@ -30,6 +30,8 @@ type server struct {
 	methods   *methods
 	silent    bool // no pushback
 
+	codeInMetadata bool
+
 	inBand        *inband.Format // nil: callers get nothing but statuses
 	inBandStreams map[string]bool
 
@@ -118,7 +120,7 @@ func (s *server) seal(ctx context.Context, method string, err error) *mapping.Er
 // method is idempotent, if that matters.
 func (s *server) prepare(ctx context.Context, method string, err error) (e *mapping.Error, idempotent bool) {
 	e = s.mapper.Map(ctx, err)
-	w := rpcerr.Wire{RequestID: s.requestID(ctx), Budget: s.budget}
+	w := rpcerr.Wire{RequestID: s.requestID(ctx), Budget: s.budget, CodeInMetadata: s.codeInMetadata}
 	if w.RequestID == "" && s.hidesCause(e) {
 		w.RequestID = newRequestID()
 	}

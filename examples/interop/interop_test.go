@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -164,7 +165,7 @@ func wanted(c mapping.Code) result {
 		Message:  c.Description("en"),
 		Reason:   c.Reason(),
 		Domain:   c.Domain(),
-		Metadata: map[string]string{"method": "Unary"},
+		Metadata: map[string]string{"method": "Unary", "code": strconv.Itoa(int(c.Number()))},
 		Own:      &own{c.Domain(), c.Number(), "RETRY_CLASS_" + c.Retry().Class.String(), delay},
 	}
 	if class := c.Retry().Class; class == mapping.Safe || class == mapping.Idempotent {

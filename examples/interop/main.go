@@ -82,7 +82,7 @@ func serve(ctx context.Context, addr string, stdout io.Writer) error {
 }
 
 func newServer() *grpc.Server {
-	server := grpc.NewServer(interceptor.ServerOptions()...)
+	server := grpc.NewServer(interceptor.ServerOptions(interceptor.WithCodeInMetadata())...)
 	faultv1.RegisterFaultServiceServer(server, service{})
 	reflection.Register(server)
 	return server

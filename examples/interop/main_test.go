@@ -60,7 +60,7 @@ func TestServer(t *testing.T) {
 	}
 
 	attempt, err := call(1003)
-	maptest.Check(t, err, sdk.InstanceNotFound, maptest.Metadata("method", "Unary"), maptest.Origin(mapping.OriginPeer))
+	maptest.Check(t, err, sdk.InstanceNotFound, maptest.Metadata("method", "Unary"), maptest.Metadata("code", "1003"), maptest.Origin(mapping.OriginPeer))
 	if attempt != "1" {
 		t.Errorf("attempt %q, want 1", attempt)
 	}

@@ -17,7 +17,8 @@
 //  1. yuanrong.errors.v1.ErrorInfo: domain, number, retry class and delay,
 //     request id, and a mark if something was trimmed;
 //  2. google.rpc.ErrorInfo: reason, domain and metadata, for clients in any
-//     language that know no more than AIP-193;
+//     language that know no more than AIP-193, on demand with the number too (see
+//     [Wire]);
 //  3. google.rpc.RetryInfo, only where repeating this very call is safe;
 //  4. details that others attached, as they were.
 //
@@ -43,6 +44,6 @@
 //   - No method panics on a nil *Error or the zero Code.
 //   - A non-nil error never has a status of code OK.
 //   - Equal errors give equal bytes.
-//   - Whatever has to be trimmed, domain, number, reason, gRPC code and retry
-//     hint arrive.
+//   - Whatever has to be trimmed, domain, number, reason, gRPC code, retry hint and
+//     request id arrive, and the number in the metadata too where it is there.
 package rpcerr

@@ -4,6 +4,7 @@ import (
 	"math"
 	"slices"
 	"sort"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -40,6 +41,10 @@ type Wire struct {
 	Budget int
 	// Details are attached behind the error's own, unless it has one of their type.
 	Details []proto.Message
+	// CodeInMetadata repeats the number of the code in the metadata, as the entry
+	// "code", for readers that know google.rpc.ErrorInfo and not the detail of the
+	// platform. An entry of that name that the error has already is kept.
+	CodeInMetadata bool
 }
 
 func (w *Wire) budget() int {
@@ -61,6 +66,9 @@ func (w *Wire) budget() int {
 func (e *Error) Seal(w Wire) *Error {
 	if e == nil {
 		return nil
+	}
+	if w.CodeInMetadata {
+		e = e.withCodeInMetadata()
 	}
 	if len(w.Details) > 0 {
 		e = e.withMissing(w.Details)
@@ -112,6 +120,28 @@ func (c Code) repeatable() *Error {
 	}
 	c.row.repeatable.CompareAndSwap(nil, c.newError().seal(&Wire{Idempotent: true}))
 	return c.row.repeatable.Load()
+}
+
+// codeKey is the metadata key of the number.
+const codeKey = "code"
+
+// withCodeInMetadata adds the number to the metadata. To a received status it adds
+// just that; the rest stays, byte for byte.
+func (e *Error) withCodeInMetadata() *Error {
+	if e.code.IsZero() || e.guess != certain {
+		return e
+	}
+	if _, taken := e.Metadata()[codeKey]; taken {
+		return e
+	}
+	number := strconv.Itoa(int(e.code.Number()))
+	if e.received == nil || e.googleInfo() == nil {
+		return e.With(codeKey, number)
+	}
+	st := proto.Clone(e.received).(*spb.Status)
+	i := slices.IndexFunc(st.Details, func(a *anypb.Any) bool { return isType(a.GetTypeUrl(), googleInfoType) })
+	st.Details[i].Value = appendEntry(st.Details[i].Value, pair{codeKey, number})
+	return e.receivedAs(st)
 }
 
 // withMissing attaches those details of whose type e has none yet.
@@ -392,8 +422,8 @@ const messageShare = 4
 //  4. the rest of the metadata;
 //  5. the message, as far as needed.
 //
-// Domain, number, reason, gRPC code, retry hint and request id are never trimmed:
-// they fit into MinBudget.
+// Domain, number, reason, gRPC code, retry hint and request id are never trimmed, nor
+// is the number where the metadata has it: they fit into MinBudget.
 func (d *draft) fit(budget int) {
 	if d.fits(budget) {
 		return
@@ -408,11 +438,17 @@ func (d *draft) fit(budget int) {
 	if d.fits(budget) {
 		return
 	}
-	d.metadata = nil
+	d.metadata = slices.DeleteFunc(slices.Clone(d.metadata), func(p pair) bool { return !d.isNumber(p) })
 	for over := d.size() - budget; over > 0 && d.message != ""; over = d.size() - budget {
 		// A byte of the message costs at least two and a third on the wire.
 		d.message = cutPercent(d.message, max(0, percentSize(d.message)-max(1, over/3)))
 	}
+}
+
+// isNumber reports whether a metadata entry is the number of the code, and so what
+// clients recognise the error by that know nothing of our detail.
+func (d *draft) isNumber(p pair) bool {
+	return p.key == codeKey && p.value == strconv.Itoa(int(d.code.Number()))
 }
 
 func (d *draft) fits(budget int) bool { return d.bound() <= budget || d.size() <= budget }
@@ -481,9 +517,11 @@ func dropOrder(details []*anypb.Any) []int {
 // and of several the last; all if that is not enough.
 func (d *draft) emptyValues(budget int) {
 	all := d.metadata
-	order := make([]int, len(all))
-	for i := range order {
-		order[i] = len(all) - 1 - i
+	order := make([]int, 0, len(all))
+	for i := len(all) - 1; i >= 0; i-- {
+		if !d.isNumber(all[i]) {
+			order = append(order, i)
+		}
 	}
 	slices.SortStableFunc(order, func(i, j int) int { return len(all[j].value) - len(all[i].value) })
 	empty := func(n int) {
@@ -492,7 +530,7 @@ func (d *draft) emptyValues(budget int) {
 			d.metadata[i].value = ""
 		}
 	}
-	empty(sort.Search(len(all), func(n int) bool { empty(n); return d.fits(budget) }))
+	empty(sort.Search(len(order), func(n int) bool { empty(n); return d.fits(budget) }))
 }
 
 // cutPercent returns as much of s as takes at most limit bytes in gRPC's

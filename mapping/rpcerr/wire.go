@@ -131,13 +131,18 @@ func appendGoogleInfo(b []byte, reason, domain string, metadata []pair) []byte {
 	b = appendString(b, googleReason, reason)
 	b = appendString(b, googleDomain, domain)
 	for _, p := range metadata {
-		b = appendTag(b, googleMetadata, protowire.BytesType)
-		b = appendSize(b, sizeBytes(len(p.key))+sizeBytes(len(p.value)))
-		// Unlike other fields, both of a map entry are written when empty.
-		b = appendBytes(b, mapKey, p.key)
-		b = appendBytes(b, mapValue, p.value)
+		b = appendEntry(b, p)
 	}
 	return b
+}
+
+// appendEntry appends a metadata entry of a google.rpc.ErrorInfo.
+func appendEntry(b []byte, p pair) []byte {
+	b = appendTag(b, googleMetadata, protowire.BytesType)
+	b = appendSize(b, sizeBytes(len(p.key))+sizeBytes(len(p.value)))
+	// Unlike other fields, both of a map entry are written when empty.
+	b = appendBytes(b, mapKey, p.key)
+	return appendBytes(b, mapValue, p.value)
 }
 
 // appendRetryInfo appends a google.rpc.RetryInfo.
