@@ -12,7 +12,9 @@
 //
 // Start here: [ServerOptions] and [DialOptions]; then [WithRules] for errors of a
 // database and the like, [WithObserver] for logs, [WithRecovery] for panics,
-// [WithRetry] for retries, [WithCatalogs] for codes of your own.
+// [WithRetry] for retries, [WithCatalogs] for codes of your own, [WithLocalizedMessage]
+// and [WithCodeInMetadata] for clients without a catalogue. Package fault makes calls
+// fail in tests.
 //
 // # Order in a chain
 //
@@ -44,7 +46,7 @@
 //   - [WithInBandStreams] extends both to the streams that it names;
 //   - [WithTextCodes] reads codes that are printed into the text of a status.
 //
-// Observers see by Event.InBand when the last old peer is gone. For HTTP see
+// Observers see by [Event].InBand when the last old peer is gone. For HTTP see
 // package httperr.
 //
 // # Invariants

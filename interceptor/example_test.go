@@ -2,7 +2,6 @@ package interceptor_test
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"log"
@@ -16,39 +15,55 @@ import (
 
 	testgrpc "google.golang.org/grpc/interop/grpc_testing"
 
-	"github.com/openyuanrong/statusmap/gen/rest"
 	"github.com/openyuanrong/statusmap/gen/sdk"
 	"github.com/openyuanrong/statusmap/interceptor"
 	"github.com/openyuanrong/statusmap/mapping"
 )
 
-// exampleService fails every unary call with err.
+// exampleService fails every call with err.
 type exampleService struct {
 	testgrpc.UnimplementedTestServiceServer
 	err error
 }
 
 func (s exampleService) UnaryCall(context.Context, *testgrpc.SimpleRequest) (*testgrpc.SimpleResponse, error) {
-	return nil, s.err
+	return &testgrpc.SimpleResponse{}, s.err
 }
 
-// exampleCall makes one call of a service that fails with err, between a server and a
-// client with these options, and returns what the client gets.
-func exampleCall(err error, server []grpc.ServerOption, client []grpc.DialOption) error {
+func (s exampleService) StreamingOutputCall(*testgrpc.StreamingOutputCallRequest, testgrpc.TestService_StreamingOutputCallServer) error {
+	return s.err
+}
+
+// exampleClient returns a client of a service that fails with err, between a server and
+// a client with these options, and a function that ends both.
+func exampleClient(err error, server []grpc.ServerOption, client []grpc.DialOption) (testgrpc.TestServiceClient, func()) {
 	lis := bufconn.Listen(1 << 16)
 	srv := grpc.NewServer(server...)
 	testgrpc.RegisterTestServiceServer(srv, exampleService{err: err})
 	go func() { _ = srv.Serve(lis) }()
-	defer srv.Stop()
 	conn, dialErr := grpc.NewClient("passthrough:///example", append(client,
 		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return lis.DialContext(ctx) }),
 		grpc.WithTransportCredentials(insecure.NewCredentials()))...)
 	if dialErr != nil {
 		log.Fatal(dialErr)
 	}
-	defer conn.Close()
-	_, callErr := testgrpc.NewTestServiceClient(conn).UnaryCall(context.Background(), &testgrpc.SimpleRequest{})
+	return testgrpc.NewTestServiceClient(conn), func() { _ = conn.Close(); srv.Stop() }
+}
+
+// exampleCall makes one unary call of such a service and returns what the client gets.
+func exampleCall(err error, server []grpc.ServerOption, client []grpc.DialOption) error {
+	c, end := exampleClient(err, server, client)
+	defer end()
+	_, callErr := c.UnaryCall(context.Background(), &testgrpc.SimpleRequest{})
 	return callErr
+}
+
+// exampleInfo is what gRPC tells an interceptor about a unary call.
+var exampleInfo = &grpc.UnaryServerInfo{FullMethod: "/grpc.testing.TestService/UnaryCall"}
+
+// exampleFail returns a handler that fails with err.
+func exampleFail(err error) grpc.UnaryHandler {
+	return func(context.Context, any) (any, error) { return nil, err }
 }
 
 // Two lines, one on each side.
@@ -67,28 +82,4 @@ func Example() {
 	// INSTANCE_NOT_FOUND (1003): no instance "a1"
 	// true true
 	// map[instance:a1] HIGHER_LEVEL after 100ms
-}
-
-// Errors of a database driver, of which clients must not see more than the code.
-func ExampleWithRules() {
-	rules := interceptor.WithRules(mapping.WhenIs(sql.ErrNoRows, rest.FunctionNotFound))
-	err := exampleCall(fmt.Errorf("select from t_function: %w", sql.ErrNoRows),
-		interceptor.ServerOptions(rules), interceptor.DialOptions())
-	fmt.Println(err)
-	// Output:
-	// FUNCTION_NOT_FOUND (4115): The function was never created or has been deleted.
-}
-
-// What the client must not see goes to the observer.
-func ExampleWithObserver() {
-	observe := interceptor.WithObserver(func(_ context.Context, ev interceptor.Event) {
-		fmt.Println(ev.Side, ev.Method, "sends", ev.Error.Reason(), "because of:", ev.Cause)
-	})
-	err := exampleCall(errors.New("dial tcp 10.0.0.7: password rejected"),
-		interceptor.ServerOptions(observe), interceptor.DialOptions())
-	e, _ := mapping.FromError(err)
-	fmt.Println(e.Code(), e.RequestID() != "")
-	// Output:
-	// server /grpc.testing.TestService/UnaryCall sends INNER_SYSTEM_ERROR because of: dial tcp 10.0.0.7: password rejected
-	// INNER_SYSTEM_ERROR (3003): An internal error occurred. true
 }

@@ -53,7 +53,7 @@ func hasAnnounced(ctx context.Context) bool {
 // WithInBand makes the client read the codes that services put into replies of calls
 // that end OK: after a unary call that succeeded, a reply that carries an error, as
 // [inband.Format.FromReply] says, becomes that [mapping.Error]. The generated client
-// then returns no reply; it is reachable from the error, as a [inband.Reply].
+// then returns no reply; it is reachable from the error, as an [inband.Reply].
 // Nil means the zero [inband.Format], which fits the services of openYuanrong.
 //
 // Streams are left alone, unless [WithInBandStreams] names them.

@@ -85,9 +85,8 @@ func WithCatalogs(catalogs ...*mapping.Catalog) ClientOption {
 // WithRequestID sets where the server gets the id by which a request is found in
 // its logs; "" means that the request has none. The default looks into the incoming
 // metadata, first for x-request-id, then for the trace id of traceparent (W3C Trace
-// Context). Error 3003 and the mapper's fallback, where they hide a cause, get a random id
-// if there is none. A nil
-// function is ignored.
+// Context). Error 3003 and the mapper's fallback, where they hide a cause, get a random
+// id if there is none. A nil function is ignored.
 func WithRequestID(f func(ctx context.Context) string) ServerOption {
 	return serverOption(func(s *server) {
 		if f != nil {

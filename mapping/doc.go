@@ -2,28 +2,44 @@
 // holds only pure functions and values: no connection, no goroutine, no global
 // that changes.
 //
-// Raise an error by its code, in a handler:
+// # Raising an error
 //
+// The packages gen/sdk and gen/rest have a [Code] for each error of the platform. A code
+// is an error that a handler can return, and makes one that says more:
+//
+//	return nil, sdk.InstanceNotFound
 //	return nil, sdk.InstanceNotFound.Errorf("no instance %q", id).With("instance", id)
+//	return nil, sdk.EtcdOperationError.Wrap(err) // the cause stays in the process
 //
-// Read one. With the client interceptor of this module the error of a call is typed:
+// The second and the third are an [Error], whose methods are documented in package
+// rpcerr, on which generated catalogues stand.
+//
+// # Reading an error
+//
+// With the client interceptors of this module the error of a call is an *Error:
 //
 //	if errors.Is(err, sdk.InstanceNotFound) { … }
 //
-// Without it the same is read out of gRPC's error:
+// Without them [FromError] reads the same out of gRPC's error, and [FromStatus] out of a
+// status:
 //
 //	if e, ok := mapping.FromError(err); ok { … e.Code(), e.Metadata(), e.Retry() … }
 //
-// [FromError] and [FromStatus] know the catalogues sdk and rest; a [Decoder] from
-// [NewDecoder] knows yours as well. A [Mapper] decides what becomes of the errors
-// that handlers return, by its rules. The types [Error] and [Code] are those of
-// package rpcerr, on which generated catalogues stand.
+// Both know the catalogues sdk and rest ([Catalogs], [Lookup]); a [Decoder] from
+// [NewDecoder] knows yours as well. What a caller may do next, [Advise] says.
+//
+// # What a client gets
+//
+// A [Mapper] decides what becomes of the errors that handlers return. Its rules
+// ([WhenIs], [WhenAs], or your own) claim errors that know nothing of the platform, and
+// [Relay] is its policy for errors that another service sent. The server interceptors use
+// one for every call.
 //
 // # Other ways than a status
 //
 // [ParseText] reads codes that are printed into texts. Package inband reads them out of
 // replies of calls that end OK, and writes them; package httperr carries errors over
-// HTTP.
+// HTTP. Package maptest checks errors in tests.
 //
 // # Invariants
 //

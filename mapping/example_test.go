@@ -14,6 +14,7 @@ import (
 	"github.com/openyuanrong/statusmap/gen/rest"
 	"github.com/openyuanrong/statusmap/gen/sdk"
 	"github.com/openyuanrong/statusmap/mapping"
+	"github.com/openyuanrong/statusmap/mapping/rpcerr"
 )
 
 // An error as it comes out of a call, wrapped by the caller's own code.
@@ -49,6 +50,47 @@ func ExampleFromStatus() {
 	// INNER_COMMUNICATION (3002): A communication error occurred. true
 	// no code false
 }
+
+// A client that knows a team's catalogue too; generated code has such a catalogue.
+func ExampleNewDecoder() {
+	sent := rpcerr.CodeOf(&rpcerr.Row{Domain: "billing.acme", Number: 1003, Reason: "NO_CREDIT", GRPC: codes.FailedPrecondition})
+	err := sent.Errorf("2 credits are missing").GRPCStatus().Err()
+
+	page := [256]uint16{1003 & 255: 1}
+	billing := rpcerr.CatalogOf("billing.acme", []*rpcerr.Row{{
+		Domain: "billing.acme", Number: 1003, Reason: "NO_CREDIT", GRPC: codes.FailedPrecondition,
+		EN: rpcerr.Text{Description: "The account has no money left.", Remedy: "Pay, then call again."},
+	}}, []uint16{3: 1}, [][256]uint16{{}, page})
+
+	e, _ := mapping.FromError(err)
+	fmt.Printf("%v %q\n", e, e.Code().Describe("en"))
+	e, _ = mapping.NewDecoder(&billing).FromError(err)
+	fmt.Printf("%v %q\n", e, e.Code().Describe("en"))
+	// Output:
+	// NO_CREDIT (1003): 2 credits are missing ""
+	// NO_CREDIT (1003): 2 credits are missing "The account has no money left. Pay, then call again."
+}
+
+// Rules are functions: a driver that has error numbers needs one of its own.
+func ExampleWhenAs() {
+	isPathError := mapping.WhenAs[*fs.PathError](rest.SaveFileError)
+	isNoRows := mapping.WhenIs(sql.ErrNoRows, rest.KVNotFound)
+	isDuplicate := func(err error) (mapping.Code, bool) {
+		e, ok := err.(interface{ Number() uint16 })
+		return rest.FunctionNameExist, ok && e.Number() == 1062
+	}
+	m := mapping.Mapper{Rules: []mapping.Rule{isPathError, isNoRows, isDuplicate}}
+
+	fmt.Println(m.Map(context.Background(), fmt.Errorf("insert: %w", duplicate{})).Code().Reason())
+	// Output:
+	// FUNCTION_NAME_EXIST
+}
+
+// duplicate is an error of a database driver.
+type duplicate struct{}
+
+func (duplicate) Error() string  { return "duplicate entry 'f' for key 'name'" }
+func (duplicate) Number() uint16 { return 1062 }
 
 func ExampleMapper() {
 	m := mapping.Mapper{Rules: []mapping.Rule{
@@ -91,14 +133,42 @@ func ExampleMapper_relay() {
 	// INNER_SYSTEM_ERROR (3003): An internal error occurred. map[grpc_code:NOT_FOUND]
 }
 
+// What another service sent goes on if it is about the platform, else as an error of the
+// inside.
+func ExampleRelay() {
+	for _, sent := range []*status.Status{
+		sdk.InstanceExited.Errorf("instance a1 was killed").GRPCStatus(),
+		status.New(codes.NotFound, "no table t7"),
+	} {
+		received, _ := mapping.FromStatus(sent)
+		e := mapping.Relay(received)
+		fmt.Println(e, e.Metadata())
+	}
+	// Output:
+	// INSTANCE_EXITED (1007): instance a1 was killed map[]
+	// INNER_SYSTEM_ERROR (3003): An internal error occurred. map[grpc_code:NOT_FOUND]
+}
+
+// The address in front has a colon and a number too.
+func ExampleParseText() {
+	c, message, ok := mapping.ParseText("10.0.0.7:1003 failed, code: 2002, message: division by zero")
+	fmt.Println(c.Reason(), message, ok)
+
+	_, _, ok = mapping.ParseText("the process ended with exit code: 1003, message: killed")
+	fmt.Println(ok)
+	// Output:
+	// USER_FUNCTION_EXCEPTION division by zero true
+	// false
+}
+
 func ExampleLookup() {
 	c, ok := mapping.Lookup("sdk.yuanrong", 1003)
-	fmt.Println(c, ok, c.Describe("en"))
+	fmt.Println(c, ok)
 
 	_, ok = mapping.Lookup("rest.yuanrong", 1003)
 	fmt.Println(ok)
 	// Output:
-	// INSTANCE_NOT_FOUND (1003): No such instance. true No such instance. Check that the instance was created or scaled out.
+	// INSTANCE_NOT_FOUND (1003): No such instance. true
 	// false
 }
 

@@ -42,9 +42,9 @@ type Mapper struct {
 //   - context.Canceled and context.DeadlineExceeded: CANCELLED and
 //     DEADLINE_EXCEEDED.
 //
-// Everything else is the Fallback, 3003 by default, with the catalogue's text: plain errors, typed nils,
-// statuses that are nil or OK, errors whose methods panic. So is what lies deeper
-// than 1000 errors.
+// Everything else is the Fallback, 3003 by default, with the catalogue's text: plain
+// errors, typed nils, statuses that are nil or OK, errors whose methods panic. So is what
+// lies deeper than 1000 errors.
 //
 // The context is the one of the call: when it has ended, a downstream call that
 // failed with CANCELLED or DEADLINE_EXCEEDED has the same cause, and counts as

@@ -68,9 +68,9 @@ func Advise(err error, idempotent bool) (Next, time.Duration) {
 }
 
 // adviseUnsent is Advise for a call that never left. CANCELLED and DEADLINE_EXCEEDED
-// mean that its context or its connection is at an end, which does not get better. With UNAVAILABLE the
-// connection is being made again, which takes a while; for other reasons, such as a
-// token that could not be had, no peer has asked for any delay.
+// mean that its context or its connection is at an end, which does not get better. With
+// UNAVAILABLE the connection is being made again, which takes a while; for other reasons,
+// such as a token that could not be had, no peer has asked for any delay.
 func adviseUnsent(c codes.Code, delay time.Duration) (Next, time.Duration) {
 	switch c {
 	case codes.Canceled, codes.DeadlineExceeded:

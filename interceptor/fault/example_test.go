@@ -13,9 +13,10 @@ import (
 	"github.com/openyuanrong/statusmap/interceptor/fault"
 )
 
+const method = "/grpc.testing.TestService/UnaryCall"
+
 // A client is tested against a server that refuses for a while, without the server.
 func Example() {
-	const method = "/grpc.testing.TestService/UnaryCall"
 	faults := fault.New(
 		fault.On(method, sdk.InvokeRateLimited.AsError().RetryAfter(0)).Times(2),
 		fault.On(method, sdk.ParamInvalid.Errorf("no size")),
@@ -34,4 +35,31 @@ func Example() {
 	// Output:
 	// PARAM_INVALID (1001): no size
 	// 3 attempts
+}
+
+// Rules are asked in order; one whose turns are over passes the call to the next.
+func ExampleOn() {
+	faults := fault.New(
+		fault.On(method, sdk.InvokeRateLimited).Times(1),
+		fault.On(method, sdk.InstanceExited).After(1),
+		fault.On("/grpc.testing.TestService/*", nil), // all others succeed
+		fault.On("*", sdk.InnerCommunication),
+	)
+	server := faults.UnaryServer()
+	call := func(method string) {
+		_, err := server(context.Background(), nil, &grpc.UnaryServerInfo{FullMethod: method},
+			func(context.Context, any) (any, error) { return nil, nil })
+		fmt.Println(err)
+	}
+	call(method)
+	call(method)
+	call(method)
+	call("/grpc.testing.TestService/EmptyCall")
+	call("/acme.v1.Store/Get")
+	// Output:
+	// INVOKE_RATE_LIMITED (1005): The request limit has been reached.
+	// <nil>
+	// INSTANCE_EXITED (1007): The instance exited after exit or signal 15.
+	// <nil>
+	// INNER_COMMUNICATION (3002): A communication error occurred.
 }

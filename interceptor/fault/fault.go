@@ -6,7 +6,8 @@
 //		fault.On("/acme.v1.Store/Get", sdk.InstanceNotFound).Times(2),
 //		fault.On("/acme.v1.Store/*", sdk.InnerCommunication),
 //	)
-//	conn, err := grpc.NewClient(addr, append(append(interceptor.DialOptions(), faults.DialOptions()...), creds)...)
+//	opts := append(interceptor.DialOptions(), faults.DialOptions()...)
+//	conn, err := grpc.NewClient(addr, append(opts, creds)...)
 //
 // On a client the calls do not leave, and fail as if the server had answered; on a
 // server ([Faults.ServerOptions]) the handler is not called. Either way the options

@@ -9,4 +9,12 @@
 //	if e, failed := httperr.FromResponse(resp); failed {
 //		return e // errors.Is(e, rest.FunctionNotFound)
 //	}
+//
+// # Invariants
+//
+//   - An error is answered with a status from 400.
+//   - What Write writes, FromResponse reads back: code, gRPC code, message, metadata, retry
+//     hint and request id.
+//   - Causes and the texts of other services are not written.
+//   - The body of a response can still be read, from its beginning, error or not.
 package httperr

@@ -3,8 +3,12 @@ package httperr_test
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
+
+	"google.golang.org/grpc/codes"
 
 	"github.com/openyuanrong/statusmap/gen/rest"
 	"github.com/openyuanrong/statusmap/gen/sdk"
@@ -61,4 +65,35 @@ func ExampleParse() {
 	// true 9000 false HIGHER_LEVEL after 200ms
 	// true 1002 false IDEMPOTENT after 1s
 	// true 3002 false IDEMPOTENT after 500ms
+}
+
+func ExampleWrite() {
+	w := httptest.NewRecorder()
+	httperr.Write(w, sdk.InvokeRateLimited.Errorf("slow down"))
+	resp := w.Result()
+	body, _ := io.ReadAll(resp.Body)
+	fmt.Println(resp.StatusCode, resp.Header.Get("X-Inner-Code"), resp.Header.Get("Retry-After"))
+	fmt.Println(string(body))
+	// Output:
+	// 429 1005 1
+	// {"code":1005,"message":"slow down","reason":"INVOKE_RATE_LIMITED","domain":"sdk.yuanrong","grpc_code":"RESOURCE_EXHAUSTED","retry":{"class":"SAFE","delay_ms":1000}}
+}
+
+// The platform sends errors with status 200 too. The body can still be read.
+func ExampleFromResponse() {
+	resp := &http.Response{StatusCode: 200, Header: http.Header{"Content-Type": {"application/json"}},
+		Body: io.NopCloser(strings.NewReader(`{"code":4115,"message":"no function"}`))}
+	e, ok := httperr.FromResponse(resp)
+	body, _ := io.ReadAll(resp.Body)
+	fmt.Println(e, ok)
+	fmt.Println(string(body))
+	// Output:
+	// FUNCTION_NOT_FOUND (4115): no function true
+	// {"code":4115,"message":"no function"}
+}
+
+func ExampleStatus() {
+	fmt.Println(httperr.Status(codes.ResourceExhausted), httperr.Status(codes.Aborted))
+	// Output:
+	// 429 409
 }

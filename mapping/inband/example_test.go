@@ -34,3 +34,36 @@ func ExampleFormat() {
 	// true true INSTANCE_NOT_FOUND (1003): no a1
 	// true
 }
+
+// Replies of another shape are read by a function.
+func ExampleFormat_extract() {
+	type result struct {
+		Failed bool
+		Errno  int64
+	}
+	format := inband.Format{Extract: func(reply any) inband.Outcome {
+		if r, ok := reply.(*result); ok && r.Failed {
+			return inband.Outcome{Number: r.Errno, Message: "the runtime says so"}
+		}
+		return inband.Outcome{}
+	}}
+	e, _ := format.FromReply("", &result{Failed: true, Errno: 1007})
+	fmt.Println(e)
+	// Output:
+	// INSTANCE_EXITED (1007): the runtime says so
+}
+
+// A reply for a caller that understands no statuses.
+func ExampleFormat_NewReply() {
+	var format inband.Format
+	e := sdk.InstanceNotFound.Errorf("no instance a1")
+
+	reply, ok := format.NewReply((*testgrpc.EchoStatus)(nil).ProtoReflect().Type(), e, false)
+	fmt.Println(reply.(*testgrpc.EchoStatus).GetCode(), reply.(*testgrpc.EchoStatus).GetMessage(), ok)
+
+	_, ok = format.NewReply((*testgrpc.Empty)(nil).ProtoReflect().Type(), e, false) // it has no place for a code
+	fmt.Println(ok)
+	// Output:
+	// 1003 no instance a1 true
+	// false
+}

@@ -2,6 +2,13 @@
 // reply of a call that ends OK. Package interceptor does so by itself, on a client with
 // WithInBand and on a server with WithInBandReplies; for streams on which several calls
 // are multiplexed, [Format.FromReply] reads one message.
+//
+// # Invariants
+//
+//   - 0 is no error; any other number is one, whether a catalogue lists it or not, unless
+//     Success says otherwise.
+//   - The reply stays reachable from the error, and is not changed.
+//   - What NewReply writes, FromReply reads back as an error of the same code.
 package inband
 
 import (

@@ -20,6 +20,13 @@
 // error.
 //
 // Package fault, beside the interceptors, makes calls fail with chosen errors.
+//
+// # Invariants
+//
+//   - A check reports by Errorf, at the line that calls it, and the test goes on.
+//   - What is not asked for does not matter.
+//   - An error without a code, or no error at all, never passes for one with a code, and a
+//     code that was inferred never for one that was sent.
 package maptest
 
 import (
@@ -34,8 +41,8 @@ import (
 // or not as one of the wants says. The test goes on.
 //
 // A code that was only inferred from a plain gRPC status is not what the peer said, so
-// it does not count, unless [Inferred] is among the wants. With the zero Code err has
-// to be an error without a platform code.
+// it does not count; for such errors there is [CheckGRPC] with [Inferred]. With the zero
+// Code err has to be an error without a platform code.
 func Check(t testing.TB, err error, c mapping.Code, wants ...Want) bool {
 	t.Helper()
 	return check(t, err, append([]Want{code(c)}, wants...))

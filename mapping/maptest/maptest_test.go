@@ -180,21 +180,3 @@ func TestCheckFailsWithoutPlatformError(t *testing.T) {
 		}
 	}
 }
-
-// The package is for tests, so it is shown in one.
-func ExampleCheck() {
-	test := func(t testing.TB) {
-		err := error(sdk.InstanceNotFound.Errorf("no instance %q", "b2").With("instance", "b2"))
-		maptest.Check(t, err, sdk.InstanceNotFound, maptest.Metadata("instance", "a1"))
-	}
-	failed := new(fakeTB)
-	test(failed)
-	fmt.Println(failed.text)
-
-	// Output:
-	// the error is not what is wanted (-want +got):
-	//     code                   sdk.yuanrong 1003 INSTANCE_NOT_FOUND
-	//   - metadata["instance"]   "a1"
-	//   + metadata["instance"]   "b2"
-	// the error was: INSTANCE_NOT_FOUND (1003): no instance "b2"
-}

@@ -85,7 +85,8 @@ const (
 
 // Plain returns an error without a platform code: a gRPC code and a message for
 // the peer. Details cross with it; metadata and request id do not, for they have no
-// place in a plain status. A grpcCode that is not one of gRPC's 16 error codes becomes Unknown.
+// place in a plain status. A grpcCode that is not one of gRPC's 16 error codes becomes
+// Unknown.
 func Plain(grpcCode codes.Code, message string) *Error {
 	if !isErrorCode(grpcCode) {
 		grpcCode = codes.Unknown
@@ -250,8 +251,8 @@ func (e *Error) Attempts() int {
 const maxErrorText = 512
 
 // Error returns the code, the message for the peer and the request id, if there is
-// one, in one line of at most 512 bytes. The cause is not in it, so that an error wrapped with %w leaks no more
-// than the peer may know.
+// one, in one line of at most 512 bytes. The cause is not in it, so that an error
+// wrapped with %w leaks no more than the peer may know.
 func (e *Error) Error() string {
 	if e == nil {
 		return "<nil>"

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
 	"github.com/openyuanrong/statusmap/gen/sdk"
@@ -21,6 +23,14 @@ func ExampleCode() {
 	// Output:
 	// INSTANCE_NOT_FOUND (1003): No such instance.
 	// true NotFound
+}
+
+// An error with a message for the peer.
+func ExampleCode_Errorf() {
+	err := sdk.InstanceNotFound.Errorf("no instance %q", "a1")
+	fmt.Println(err)
+	// Output:
+	// INSTANCE_NOT_FOUND (1003): no instance "a1"
 }
 
 // The message is for the peer. The cause stays in the process.
@@ -67,4 +77,67 @@ func ExampleDecoder() {
 	// Output:
 	// sdk.yuanrong 1003 INSTANCE_NOT_FOUND HIGHER_LEVEL after 100ms gone
 	// true
+}
+
+// What a server adds to an error on its way out.
+func ExampleError_Seal() {
+	sent := sdk.InnerCommunication.AsError().Seal(rpcerr.Wire{RequestID: "r1", Idempotent: true})
+	for _, detail := range sent.GRPCStatus().Proto().GetDetails() {
+		fmt.Println(detail.MessageName())
+	}
+	fmt.Println(sent.RequestID())
+	// Output:
+	// yuanrong.errors.v1.ErrorInfo
+	// google.rpc.ErrorInfo
+	// google.rpc.RetryInfo
+	// r1
+}
+
+// An error that is none of the platform.
+func ExamplePlain() {
+	e := rpcerr.Plain(codes.PermissionDenied, "not yours")
+	fmt.Println(e, e.Code().IsZero())
+	// Output:
+	// PermissionDenied: not yours true
+}
+
+// A message crosses twice, percent-encoded and in base64: a letter costs 2⅓ bytes, a
+// Chinese character 13.
+func ExampleSize() {
+	size := func(message string) int {
+		return rpcerr.Size(sdk.InstanceNotFound.Errorf("%s", message).GRPCStatus().Proto())
+	}
+	fmt.Println(size("x"+strings.Repeat("y", 12)) - size("x"))
+	fmt.Println(size("x"+strings.Repeat("例", 12)) - size("x"))
+	// Output:
+	// 28
+	// 156
+}
+
+// The order in which an error and what it wraps are looked at.
+func ExampleWalk() {
+	err := fmt.Errorf("invoke: %w", errors.Join(sdk.InstanceExited, context.Canceled))
+	rpcerr.Walk(err, func(err error) bool {
+		fmt.Printf("%T\n", err)
+		return true
+	})
+	// Output:
+	// *fmt.wrapError
+	// *errors.joinError
+	// rpcerr.Code
+	// *errors.errorString
+}
+
+// A catalogue finds its codes by number and by reason.
+func ExampleCatalog() {
+	c, ok := sdk.Catalog().Lookup(1003)
+	fmt.Println(c == sdk.InstanceNotFound, ok)
+	c, ok = sdk.Catalog().LookupReason("INSTANCE_NOT_FOUND")
+	fmt.Println(c == sdk.InstanceNotFound, ok)
+	c, ok = sdk.Catalog().Lookup(7)
+	fmt.Println(c.IsZero(), ok)
+	// Output:
+	// true true
+	// true true
+	// true false
 }

@@ -10,9 +10,10 @@
 // # Spans
 //
 // On a server the span of the call gets the attributes below, error.type among them,
-// and the real cause, if there is more to know than the code, as an exception event. On a client an event "rpc.error" with
-// these attributes is added to the caller's span, because that span may have many
-// calls, and a call many attempts. The status of spans is left to otelgrpc.
+// and the real cause, if there is more to know than the code, as an exception event. On
+// a client an event "rpc.error" with these attributes is added to the caller's span,
+// because that span may have many calls, and a call many attempts. The status of spans
+// is left to otelgrpc.
 //
 // # Counter
 //
