@@ -106,6 +106,11 @@ breaking-selftest: ## Prove that a renumbered, removed or renamed code fails the
 
 comma := ,
 
+.PHONY: readme
+readme: ## Run the commands in the README, from an empty folder on
+	go vet -tags readme ./examples
+	go test -count=1 -tags readme -run TestCommands ./examples
+
 .PHONY: plugin-test
 plugin-test: ## Generate a team's own catalogue in a module of its own
 	go test -tags buf ./mapping/protoc-gen-statusmap
@@ -139,7 +144,7 @@ compare: ## Compare with other libraries, by what arrives and what it costs
 	cd examples/compare && go run .
 
 .PHONY: ci
-ci: lint checkgenerate breaking breaking-selftest plugin-test floor race fuzz newest nested interop ## Everything that has to pass
+ci: lint checkgenerate breaking breaking-selftest readme plugin-test floor race fuzz newest nested interop ## Everything that has to pass
 
 .PHONY: clean
 clean: ## Remove what the targets above leave behind

@@ -4,9 +4,13 @@ package examples_test
 import (
 	"bufio"
 	"fmt"
+	"go/doc"
+	"go/parser"
+	"go/token"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -26,36 +30,33 @@ func readFile(t *testing.T, path string) string {
 
 // A block is a piece of code in a document.
 type block struct {
-	line   int    // of the fence that opens it
-	marker string // the line before the fence
-	text   string
+	line     int // of the fence that opens it
+	language string
+	marker   string // the line before the fence
+	text     string
 }
 
-// goBlocks returns the Go code in a document.
-func goBlocks(document string) []block {
-	var blocks []block
+// blocks returns the code in a document.
+func blocks(document string) []block {
+	var all []block
 	var open *block
-	fence, before := "", ""
+	before := ""
 	for i, line := range strings.Split(document, "\n") {
 		trimmed := strings.TrimSpace(line)
+		language, isFence := strings.CutPrefix(trimmed, "```")
 		switch {
-		case fence == "" && strings.HasPrefix(trimmed, "```"):
-			fence = "```"
-			if info := strings.TrimPrefix(trimmed, "```"); strings.HasPrefix(info, "go") {
-				open = &block{line: i + 1, marker: before}
-			}
-		case fence != "" && trimmed == fence:
-			if open != nil {
-				blocks = append(blocks, *open)
-			}
-			fence, open = "", nil
+		case isFence && open == nil:
+			open = &block{line: i + 1, language: language, marker: before}
+		case isFence:
+			all = append(all, *open)
+			open, before = nil, ""
 		case open != nil:
 			open.text += line + "\n"
 		case trimmed != "":
 			before = trimmed
 		}
 	}
-	return blocks
+	return all
 }
 
 // region returns the parts of a Go file between "// region: name" and "// endregion",
@@ -99,27 +100,99 @@ func dedent(lines []string) string {
 	return b.String()
 }
 
-var markerRule = regexp.MustCompile(`^<!-- (examples/\S+\.go)#([a-z-]+) -->$`)
-
-// Every Go block in the README is code that is compiled. The line before its fence
-// says where: <!-- examples/file.go#region -->. The parts of a region may stand there
-// in any order, with an empty line between them.
-func TestReadmeCode(t *testing.T) {
-	t.Parallel()
-	blocks := goBlocks(readFile(t, filepath.Join(root, "README.md")))
-	if len(blocks) == 0 {
-		t.Fatal("the README has no Go code")
-	}
-	for _, b := range blocks {
-		marker := markerRule.FindStringSubmatch(b.marker)
-		if marker == nil {
-			t.Errorf("README.md:%d: no line <!-- examples/file.go#region --> before the code", b.line)
+// program returns a Go file without its package comment and the marks of regions.
+func program(source string) string {
+	var b strings.Builder
+	code := source[strings.Index(source, "\npackage ")+1:]
+	empty := false
+	for line := range strings.Lines(code) {
+		marker := strings.TrimSpace(line)
+		if strings.HasPrefix(marker, "// region: ") || marker == "// endregion" {
 			continue
 		}
-		parts := region(readFile(t, filepath.Join(root, marker[1])), marker[2])
-		if !isMadeOf(b.text, parts) {
-			t.Errorf("README.md:%d: the code differs from region %s of %s, which has:\n%s",
-				b.line, marker[2], marker[1], strings.Join(parts, "\n"))
+		if marker != "" || !empty { // where a mark stood alone two empty lines meet
+			b.WriteString(line)
+		}
+		empty = marker == ""
+	}
+	return b.String()
+}
+
+// output returns what the example named Example in a Go file has to print.
+func output(t *testing.T, path string) string {
+	t.Helper()
+	file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ParseComments)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, example := range doc.Examples(file) {
+		if example.Name == "" {
+			return example.Output
+		}
+	}
+	return ""
+}
+
+var (
+	codeRule   = regexp.MustCompile(`^<!-- (examples/\S+\.go)(?:#([a-z-]+))? -->$`)
+	outputRule = regexp.MustCompile(`^<!-- output of (examples/\S+_test\.go) -->$`)
+)
+
+// Every block in the README is held to something that is compiled or run. The line before
+// its fence says what it is:
+//
+//   - Go: a file, <!-- examples/file.go -->, or a region of one, with #region behind the
+//     name; the parts of a region may stand there in any order, with an empty line between
+//     them;
+//   - text: what an example prints, <!-- output of examples/file_test.go -->;
+//   - proto: a part of the documentation of the plugin, which make plugin-test follows;
+//   - sh: commands, which make readme runs.
+func TestReadmeBlocks(t *testing.T) {
+	t.Parallel()
+	plugin := readFile(t, filepath.Join(root, "mapping/protoc-gen-statusmap/main.go"))
+	count := map[string]int{}
+	for _, b := range blocks(readFile(t, filepath.Join(root, "README.md"))) {
+		count[b.language]++
+		fail := func(format string, args ...any) {
+			t.Errorf("README.md:%d: %s", b.line, fmt.Sprintf(format, args...))
+		}
+		switch b.language {
+		case "go":
+			marker := codeRule.FindStringSubmatch(b.marker)
+			if marker == nil {
+				fail("no line <!-- examples/file.go#region --> before the code")
+				continue
+			}
+			source := readFile(t, filepath.Join(root, marker[1]))
+			parts := []string{program(source)}
+			if marker[2] != "" {
+				parts = region(source, marker[2])
+			}
+			if !isMadeOf(b.text, parts) {
+				fail("the code differs from %s, which has:\n%s", marker[0], strings.Join(parts, "\n"))
+			}
+		case "text":
+			marker := outputRule.FindStringSubmatch(b.marker)
+			if marker == nil {
+				fail("no line <!-- output of examples/file_test.go --> before the text")
+				continue
+			}
+			if want := output(t, filepath.Join(root, marker[1])); b.text != want {
+				fail("the text differs from the output of the example, which is:\n%s", want)
+			}
+		case "proto":
+			commented := "//\t" + strings.ReplaceAll(strings.TrimSuffix(b.text, "\n"), "\n", "\n//\t")
+			if !strings.Contains(plugin, strings.ReplaceAll(commented, "//\t\n", "//\n")) {
+				fail("the documentation of the plugin does not have it")
+			}
+		case "sh": // see TestCommands
+		default:
+			fail("nothing checks blocks of %q", b.language)
+		}
+	}
+	for _, language := range []string{"go", "text", "proto", "sh"} {
+		if count[language] == 0 {
+			t.Errorf("the README has no block of %s", language)
 		}
 	}
 }
@@ -157,9 +230,12 @@ func TestRegion(t *testing.T) {
 			t.Errorf("isMadeOf(%q) = %t, want %t", text, got, want)
 		}
 	}
-	blocks := goBlocks("a\n```sh\ngo\n```\n<!-- m -->\n```go\nf()\n```\n")
-	if len(blocks) != 1 || blocks[0] != (block{6, "<!-- m -->", "f()\n"}) {
-		t.Errorf("goBlocks = %+v", blocks)
+	want := []block{{2, "sh", "a", "go\n"}, {6, "go", "<!-- m -->", "f()\n"}}
+	if got := blocks("a\n```sh\ngo\n```\n<!-- m -->\n```go\nf()\n```\n"); !slices.Equal(got, want) {
+		t.Errorf("blocks = %+v, want %+v", got, want)
+	}
+	if got, want := program("// Doc.\npackage p\n\n// region: a\nx\n\n// endregion\n\ny\n"), "package p\n\nx\n\ny\n"; got != want {
+		t.Errorf("program = %q, want %q", got, want)
 	}
 }
 

@@ -42,7 +42,8 @@
 //	  - path: proto
 //	  - path: third_party/statusmap
 //
-// The plugin goes into buf.gen.yaml. The inputs line keeps other plugins, such as
+// The plugin goes into buf.gen.yaml; `go get -tool` with its path pins its version, as
+// that of any tool. The inputs line keeps other plugins, such as
 // protoc-gen-go, from generating code for the copy as well: it exists already, in
 // this module.
 //
