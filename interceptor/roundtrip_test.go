@@ -41,7 +41,9 @@ func TestEveryCodeCrosses(t *testing.T) {
 		for _, shape := range stubtest.Shapes() {
 			t.Run(name+"/"+shape.Name, func(t *testing.T) {
 				isThere = map[mapping.Code]int{}
+				n := 0
 				for code := range every {
+					n++
 					raised = code
 					err := shape.Call(ctx, c)
 					checkBare(t, err, code)
@@ -52,8 +54,8 @@ func TestEveryCodeCrosses(t *testing.T) {
 						t.Errorf("%v: the client got a %T", code, err)
 					}
 				}
-				if len(isThere) != 109 {
-					t.Errorf("as map keys the decoded codes are %d, want 109", len(isThere))
+				if len(isThere) != n || n < 109 {
+					t.Errorf("as map keys the decoded codes are %d, want as many as were raised, %d", len(isThere), n)
 				}
 			})
 		}

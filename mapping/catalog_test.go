@@ -78,6 +78,7 @@ func compareFacts(a, b facts) int {
 	return int(a.Number) - int(b.Number)
 }
 
+// What the platform has documented stays as it is. Later codes stand in the proto alone.
 func TestCatalogsSayWhatIsDocumented(t *testing.T) {
 	want := golden(t)
 	if len(want) != 109 {
@@ -87,7 +88,10 @@ func TestCatalogsSayWhatIsDocumented(t *testing.T) {
 	for catalog := range mapping.Catalogs() {
 		n := 0
 		for c := range catalog.All() {
-			got, n = append(got, factsOf(c)), n+1
+			n++
+			if _, documented := slices.BinarySearchFunc(want, factsOf(c), compareFacts); documented {
+				got = append(got, factsOf(c))
+			}
 		}
 		if catalog.Len() != n {
 			t.Errorf("Len() of %s = %d, want %d", catalog.Domain(), catalog.Len(), n)

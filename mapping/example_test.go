@@ -174,9 +174,10 @@ func ExampleLookup() {
 
 func ExampleCatalogs() {
 	for catalog := range mapping.Catalogs() {
-		fmt.Println(catalog.Domain(), catalog.Len())
+		c, ok := catalog.Lookup(1003)
+		fmt.Println(catalog.Domain(), ok, c.Reason())
 	}
 	// Output:
-	// sdk.yuanrong 49
-	// rest.yuanrong 60
+	// sdk.yuanrong true INSTANCE_NOT_FOUND
+	// rest.yuanrong false
 }

@@ -184,7 +184,7 @@ func (b *builder) next() byte {
 	return s
 }
 
-// code picks one of the 109.
+// code picks one of the first 109: as many are documented.
 func (b *builder) code() mapping.Code {
 	n := int(b.next()) % 109
 	for catalog := range mapping.Catalogs() {

@@ -128,8 +128,8 @@ func TestRealPages(t *testing.T) {
 				checkRow(t, rows, domain, v, strings.HasSuffix(name, ".zh.md"))
 			}
 		}
-		if got := strings.Count(committed, `<a id="`); got != codes || codes != 109 {
-			t.Errorf("gen/%s has %d rows for %d codes, want 109", name, got, codes)
+		if got := strings.Count(committed, `<a id="`); got != codes || codes < 109 {
+			t.Errorf("gen/%s has %d rows for %d codes, want as many and 109 at least", name, got, codes)
 		}
 	}
 }
