@@ -88,13 +88,18 @@ func (b book) number(n int32) []mapping.Code {
 	return found
 }
 
-// name returns the codes of that name, however it is written, or of that documented
-// message.
+// name returns the codes of that name, however it is written, or of that text, documented
+// or in the catalogue.
 func (b book) name(name string) []mapping.Code {
 	var found []mapping.Code
 	for _, code := range b.codes() {
-		if folded(code.Reason()) == folded(bare(name)) || folded(code.DocumentedMessage()) == folded(name) {
+		switch folded(name) {
+		case folded(code.DocumentedMessage()), folded(code.Description("en")), folded(code.Description("zh")):
 			found = append(found, code)
+		default:
+			if folded(code.Reason()) == folded(bare(name)) {
+				found = append(found, code)
+			}
 		}
 	}
 	return found
@@ -122,7 +127,7 @@ func folded(name string) string {
 
 // find returns what one argument names.
 func (b book) find(arg string) ([]finding, error) {
-	text := strings.TrimSpace(arg)
+	text := unquoted(strings.TrimSpace(arg))
 	if text == "" {
 		return nil, errors.New("an empty argument names no error")
 	}
@@ -133,7 +138,12 @@ func (b book) find(arg string) ([]finding, error) {
 	if found := narrow.name(name); len(found) > 0 {
 		return findings(found), nil
 	}
-	if strings.ContainsAny(text, " \t\n") {
+	if parts := strings.Fields(text); len(parts) > 1 {
+		// What a terminal or a mail has broken into lines.
+		if st, err := decodeStatus(strings.Join(parts, "")); err == nil && isStatus(st) {
+			f, err := readDetails(strings.Join(parts, ""))
+			return []finding{f}, err
+		}
 		return b.findInText(text)
 	}
 	if strings.Trim(text, "0123456789") == "" {
@@ -161,7 +171,7 @@ func (b book) findNumber(n int64, text string) ([]finding, error) {
 	case n == 0:
 		hint = "; the platform's 0 is success"
 	case n > 0 && n <= int64(codes.Unauthenticated):
-		hint = fmt.Sprintf("; it could be gRPC's own code %v, which says nothing about the platform", codes.Code(n))
+		hint = grpcHint(codes.Code(n))
 	case n >= 100 && n <= 599:
 		hint = "; it could be an HTTP status"
 	}
@@ -189,13 +199,41 @@ func (b book) qualified(text string) (book, string) {
 	return b, text
 }
 
+// unquoted returns a text without quotes around it.
+func unquoted(text string) string {
+	if n := len(text); n > 1 && text[0] == text[n-1] && strings.ContainsRune("\"'`", rune(text[0])) {
+		return text[1 : n-1]
+	}
+	return text
+}
+
 // findInText returns what a line of a log names.
 func (b book) findInText(text string) ([]finding, error) {
 	found := b.line(text)
-	if len(found) == 0 {
-		return nil, fmt.Errorf("no error code in %s", shortened(text))
+	if len(found) > 0 {
+		return found, nil
 	}
-	return found, nil
+	if m := statusRule.FindStringSubmatch(text); m != nil {
+		if c, ok := parseGRPC(m[1]); ok {
+			return nil, fmt.Errorf("no error code in %s%s", shortened(text), grpcHint(c))
+		}
+	}
+	return nil, fmt.Errorf("no error code in %s", shortened(text))
+}
+
+// grpcHint says what a code of gRPC is worth.
+func grpcHint(c codes.Code) string {
+	return fmt.Sprintf("; %s is gRPC's own, and says nothing about the platform: -list -grpc %[1]s shows the codes that travel with it", grpcName(c))
+}
+
+// parseGRPC returns the error code of gRPC of that name, in either spelling.
+func parseGRPC(name string) (codes.Code, bool) {
+	for c := codes.Canceled; c <= codes.Unauthenticated; c++ {
+		if folded(name) == folded(grpcName(c)) || folded(name) == folded(c.String()) {
+			return c, true
+		}
+	}
+	return codes.OK, false
 }
 
 func findings(found []mapping.Code) []finding {
@@ -208,6 +246,9 @@ func findings(found []mapping.Code) []finding {
 
 // unknownName tells which names are similar to one that no catalogue has.
 func (b book) unknownName(name string) error {
+	if c, ok := parseGRPC(name); ok {
+		return fmt.Errorf("no code is called %s%s", shortened(name), grpcHint(c))
+	}
 	var similar []string
 	for _, code := range b.codes() {
 		if isSimilar(folded(bare(name)), folded(code.Reason())) {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"strings"
@@ -30,17 +31,26 @@ func readDetails(text string) (finding, error) {
 	return finding{code: e.Code(), err: e}, nil
 }
 
-// decodeStatus decodes base64 of either alphabet, padded or not, that holds a
-// google.rpc.Status.
+// decodeStatus decodes base64 of either alphabet, padded or not, or hexadecimal digits,
+// that hold a google.rpc.Status.
 func decodeStatus(text string) (*spb.Status, error) {
+	if raw, err := hex.DecodeString(text); err == nil {
+		if st, err := unmarshalStatus(raw); err == nil {
+			return st, nil
+		}
+	}
 	text = strings.NewReplacer("-", "+", "_", "/").Replace(strings.TrimRight(text, "="))
 	raw, err := base64.RawStdEncoding.DecodeString(text)
 	if err != nil {
 		return nil, errors.New("it is not base64, or a part of it is missing")
 	}
+	return unmarshalStatus(raw)
+}
+
+func unmarshalStatus(raw []byte) (*spb.Status, error) {
 	st := new(spb.Status)
 	if err := proto.Unmarshal(raw, st); err != nil || len(st.ProtoReflect().GetUnknown()) > 0 {
-		return nil, errors.New("it is base64, but holds no whole google.rpc.Status")
+		return nil, errors.New("it can be decoded, but holds no whole google.rpc.Status")
 	}
 	if c := codes.Code(st.GetCode()); c > codes.Unauthenticated {
 		return nil, fmt.Errorf("its code %d is no gRPC code", c)

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 
 	"google.golang.org/grpc/codes"
 
@@ -29,6 +31,9 @@ var (
 	headerRule = regexp.MustCompile(`(?i)\bx-inner-code\\?"?\s*[:=]\s*\[?\\?"?(\d{1,10})(?:[\s,;}\]\\"]|$)`)
 	// reasonRule is a name, of at least two words, alone.
 	reasonRule = regexp.MustCompile(`\b(?:ERR_)?[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b`)
+	// statusRule is how gRPC prints its errors. Of a client without this module only the
+	// text tells then which one it was, if the handler gave none of its own.
+	statusRule = regexp.MustCompile(`code = (\w+) desc = (.*)`)
 )
 
 // line returns the errors in a line of a log, each once. Those with most knowledge
@@ -61,6 +66,14 @@ func (b book) line(text string) []finding {
 	}
 	if c, _, ok := mapping.ParseText(text, b...); ok {
 		l.add(c)
+	}
+	if m := statusRule.FindStringSubmatch(text); m != nil {
+		grpc, _ := parseGRPC(m[1])
+		for _, c := range b.codes() {
+			if c.GRPCCode() == grpc && strings.HasPrefix(m[2], c.Description("en")) {
+				l.add(c)
+			}
+		}
 	}
 	for _, word := range reasonRule.FindAllString(text, -1) {
 		for _, c := range b {
@@ -136,9 +149,16 @@ const maxLine = 1 << 20
 func (b book) log(in io.Reader) ([]finding, error) {
 	var all []finding
 	at := map[key]int{}
-	lines := 0
-	err := eachLine(in, func(text string) {
+	lines, kind := 0, ""
+	var long []string
+	err := eachLine(in, func(text string, whole bool) {
 		lines++
+		if lines == 1 {
+			kind = http.DetectContentType([]byte(text))
+		}
+		if !whole {
+			long = append(long, strconv.Itoa(lines))
+		}
 		for _, f := range b.line(text) {
 			i, known := at[f.key()]
 			if !known {
@@ -153,19 +173,28 @@ func (b book) log(in io.Reader) ([]finding, error) {
 			}
 		}
 	})
+	unread := ""
+	if len(long) > 0 {
+		unread = fmt.Sprintf("; only the first MiB was read of line %.100s", strings.Join(long, ", "))
+	}
 	switch {
 	case err != nil:
 		return all, fmt.Errorf("reading standard input: %w", err)
 	case lines == 0:
 		return nil, errors.New("standard input is empty")
+	case len(all) == 0 && (!strings.HasPrefix(kind, "text/") || strings.Contains(kind, "utf-16")):
+		return nil, fmt.Errorf("no error code in what looks like %s, not like text in UTF-8", kind)
 	case len(all) == 0:
-		return nil, fmt.Errorf("no error code in %d lines", lines)
+		return nil, fmt.Errorf("no error code in %d lines%s", lines, unread)
+	case unread != "":
+		return all, fmt.Errorf("%d lines were read%s", lines, unread)
 	}
 	return all, nil
 }
 
-// eachLine calls f with each line, of long ones with the beginning.
-func eachLine(in io.Reader, f func(string)) error {
+// eachLine calls f with each line, of long ones with the beginning, and tells whether that
+// was the whole line.
+func eachLine(in io.Reader, f func(text string, whole bool)) error {
 	r := bufio.NewReaderSize(in, maxLine)
 	for {
 		text, more, err := r.ReadLine()
@@ -175,7 +204,7 @@ func eachLine(in io.Reader, f func(string)) error {
 		if err != nil {
 			return err
 		}
-		f(string(text))
+		f(string(text), !more)
 		for more && err == nil {
 			_, more, err = r.ReadLine()
 		}

@@ -16,7 +16,6 @@ import (
 	"slices"
 	"strings"
 
-	"google.golang.org/genproto/googleapis/rpc/code"
 	"google.golang.org/grpc/codes"
 
 	"github.com/openyuanrong/statusmap/examples/internal/cli"
@@ -32,7 +31,7 @@ Usage: explain [flags] <error>...
 An error is one of
   1003                  a number; where several catalogues have it, all are shown
   FunctionNotFound      a name, also FUNCTION_NOT_FOUND, ERR_… or sdk.InstanceNotFound
-  CAUSEk…               the base64 of grpc-status-details-bin, padded or not
+  CAUSEk…               the base64 of grpc-status-details-bin, padded or not, or its hex
   "… code: 1003, …"     a line of a log
   -                     a log on standard input
 
@@ -185,12 +184,8 @@ func newFilter(opts options) (filter, error) {
 		f.class = classes[i]
 	}
 	if opts.grpc != "" {
-		for c := codes.Canceled; c <= codes.Unauthenticated; c++ {
-			if folded(opts.grpc) == folded(code.Code(c).String()) || folded(opts.grpc) == folded(c.String()) {
-				f.grpc = c
-			}
-		}
-		if f.grpc == codes.OK {
+		var ok bool
+		if f.grpc, ok = parseGRPC(opts.grpc); !ok {
 			return f, cli.Misusef("-grpc %q: it must be an error code of gRPC, such as UNAVAILABLE", opts.grpc)
 		}
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -94,6 +95,10 @@ func TestExplainPerson(t *testing.T) {
 		{[]string{"session config invalid"}, []string{"SESSION_CONFIG_INVALID (4037)"}},
 		{[]string{"-lang", "zh", "1005"}, []string{"由谁处理", "重试成功则无需处理", "至少间隔 1s (SAFE)", "间隔一定时间后重试。"}},
 		{[]string{"create failed, code: 1003, message: x"}, []string{"INSTANCE_NOT_FOUND (1003)"}},
+		{[]string{"No such instance."}, []string{"INSTANCE_NOT_FOUND (1003)"}},
+		{[]string{"找不到实例。"}, []string{"INSTANCE_NOT_FOUND (1003)"}},
+		{[]string{"'1003'"}, []string{"INSTANCE_NOT_FOUND (1003)"}},
+		{[]string{"-lang", "zh_CN", "1003"}, []string{"找不到实例。"}},
 	} {
 		status, stdout, stderr := explain(t, "", tt.args...)
 		if status != cli.OK || stderr != "" {
@@ -123,6 +128,9 @@ func TestExplainDetails(t *testing.T) {
 		"URL-safe, padded":  base64.URLEncoding.EncodeToString(raw),
 		"with its header":   "grpc-status-details-bin: " + base64.RawStdEncoding.EncodeToString(raw),
 		"among white space": " " + base64.RawStdEncoding.EncodeToString(raw) + "\n",
+		"broken into lines": base64.StdEncoding.EncodeToString(raw)[:60] + "\r\n" + base64.StdEncoding.EncodeToString(raw)[60:],
+		"in quotes":         `"` + base64.RawStdEncoding.EncodeToString(raw) + `"`,
+		"hexadecimal":       hex.EncodeToString(raw),
 	} {
 		status, stdout, stderr := explain(t, "", arg)
 		if status != cli.OK || stderr != "" {
@@ -209,12 +217,15 @@ func TestUnreadable(t *testing.T) {
 	for _, tt := range []struct{ arg, want string }{
 		{"1009", "no catalogue (sdk.yuanrong, rest.yuanrong) has the number 1009"},
 		{"0", "success"},
-		{"5", "NotFound"},
+		{"5", "-list -grpc NOT_FOUND"},
+		{"UNAVAILABLE", "-list -grpc UNAVAILABLE"},
+		{"rpc error: code = NotFound desc = no instance a1", "-list -grpc NOT_FOUND"},
 		{"404", "HTTP status"},
 		{"99999999999", "99999999999"},
 		{"123456789012345678901234567890", "a number this long"},
 		{"InstanceNotFund", "did you mean INSTANCE_NOT_FOUND?"},
-		{"not_found", "…?"},
+		{"not_found", "-list -grpc NOT_FOUND"},
+		{"error", "…?"},
 		{"Zebra", "-list shows all"},
 		{"10.0.0.7", `no code is called "10.0.0.7"`},
 		{"", "empty argument"},
@@ -274,6 +285,7 @@ func TestLine(t *testing.T) {
 		{`< X-Inner-Code: 4115`, []mapping.Code{rest.FunctionNotFound}},
 		{`X-Inner-Code:[4115] Content-Length:[17]`, []mapping.Code{rest.FunctionNotFound}},
 		{`the reason is FUNCTION_NOT_FOUND`, []mapping.Code{rest.FunctionNotFound}},
+		{`err="rpc error: code = NotFound desc = No such instance." took=3ms`, []mapping.Code{sdk.InstanceNotFound}},
 		{`ERR_PARAM_INVALID then INSTANCE_EXITED`, []mapping.Code{sdk.ParamInvalid, sdk.InstanceExited}},
 		{`code: 1003, message: code: 1007, message: x`, []mapping.Code{sdk.InstanceNotFound}},
 
@@ -283,6 +295,7 @@ func TestLine(t *testing.T) {
 		{`req 1003|trace 4115|pid 1007`, nil},
 		{`exit code: 1003, signal`, nil},
 		{`rpc error: code = NotFound desc = 1003`, nil},
+		{`rpc error: code = Aborted desc = No such instance.`, nil},
 		{`number=1003`, nil},
 		{`domain=billing.acme number=1003`, nil},
 		{`domain=sdk.yuanrong phone_number=1003`, nil},
@@ -322,8 +335,8 @@ func TestLog(t *testing.T) {
 		"code: 1007, message: without a line break",
 	}, "\n")
 	status, stdout, stderr := explain(t, log, "-")
-	if status != cli.OK || stderr != "" {
-		t.Fatalf("exit status %d, %s", status, stderr)
+	if status != cli.Failed || stderr != "explain: 7 lines were read; only the first MiB was read of line 5\n" {
+		t.Fatalf("exit status %d, %s, want to be told about line 5", status, stderr)
 	}
 	for _, want := range []string{
 		"INVOKE_RATE_LIMITED (1005) sdk.yuanrong  (line 2, on 3 in all)\n", "tenant=t1",
@@ -340,9 +353,16 @@ func TestLog(t *testing.T) {
 	if _, stdout, _ := explain(t, log, "-domain", "rest", "-"); strings.Contains(stdout, "sdk.yuanrong") || !strings.Contains(stdout, "4115") {
 		t.Errorf("with -domain rest:\n%s", stdout)
 	}
-	for stdin, want := range map[string]string{"": "standard input is empty", "fine\nfine\n": "no error code in 2 lines"} {
+	for stdin, want := range map[string]string{
+		"":                                  "standard input is empty",
+		"fine\nfine\n":                      "no error code in 2 lines\n",
+		strings.Repeat("z", maxLine*2):      "no error code in 1 lines; only the first MiB was read of line 1\n",
+		"\x1f\x8b\x08\x00\x00\x00\x00\x00":  "looks like application/x-gzip",
+		"\xff\xfec\x00o\x00d\x00e\x00:\x00": "looks like text/plain; charset=utf-16le",
+		"\x00\x01\x02\x03\x04\n":            "looks like application/octet-stream",
+	} {
 		if status, _, stderr := explain(t, stdin, "-"); status != cli.Failed || !strings.Contains(stderr, want) {
-			t.Errorf("a log of %q: exit status %d, %q, want %q", stdin, status, stderr, want)
+			t.Errorf("a log of %.40q: exit status %d, %q, want %q", stdin, status, stderr, want)
 		}
 	}
 }

@@ -1,6 +1,9 @@
 package cli
 
-import "errors"
+import (
+	"errors"
+	"strings"
+)
 
 // A Lang is a language that the examples speak, "en" or "zh". It is a flag.Value.
 type Lang string
@@ -8,12 +11,13 @@ type Lang string
 // String returns the language's tag.
 func (l *Lang) String() string { return string(*l) }
 
-// Set takes a language's tag.
+// Set takes a language's tag, with or without a region.
 func (l *Lang) Set(tag string) error {
-	if tag != "en" && tag != "zh" {
+	base, _, _ := strings.Cut(strings.ReplaceAll(tag, "_", "-"), "-")
+	if base != "en" && base != "zh" {
 		return errors.New("it must be en or zh")
 	}
-	*l = Lang(tag)
+	*l = Lang(base)
 	return nil
 }
 
