@@ -9,6 +9,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
 	"github.com/openyuanrong/statusmap/gen/sdk"
@@ -116,6 +117,20 @@ func TestObservers(t *testing.T) {
 	}
 	if interceptor.ServerSide.String() != "server" || interceptor.ClientSide.String() != "client" {
 		t.Errorf("the sides are %q and %q", interceptor.ServerSide, interceptor.ClientSide)
+	}
+}
+
+// Observers see the gRPC code that the client gets, also where the handler returned one
+// that there is not.
+func TestObservedGRPCCodeIsTheOneSent(t *testing.T) {
+	t.Parallel()
+	var observed *mapping.Error
+	server := interceptor.UnaryServer(interceptor.WithObserver(func(_ context.Context, ev interceptor.Event) { observed = ev.Error }))
+	_, err := server(t.Context(), nil, unaryInfo, func(context.Context, any) (any, error) {
+		return nil, status.Error(codes.Code(71), "odd")
+	})
+	if got := observed.GRPCCode(); status.Code(err) != codes.Unknown || got != codes.Unknown {
+		t.Errorf("sent with %v, observed with %v, want Unknown", status.Code(err), got)
 	}
 }
 

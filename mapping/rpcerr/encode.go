@@ -103,6 +103,9 @@ func (e *Error) maySend(idempotent bool) bool {
 
 // seal gives e, which nobody else knows yet, its status, and returns it.
 func (e *Error) seal(w *Wire) *Error {
+	if !isErrorCode(e.grpc) { // a peer's: it is not passed on
+		e.grpc = codes.Unknown
+	}
 	var cut bool
 	e.sealed, cut = e.encode(w)
 	e.trimmed = e.trimmed || cut

@@ -19,7 +19,8 @@
 //
 // statusmap.errors counts errors. The number of its time series is bounded, whatever
 // peers send: a code that no catalogue of this program lists has "_OTHER" for its
-// domain and error.type, and so has a method beyond the first few hundred.
+// domain and error.type, a gRPC code that there is not has it for its status code, and a
+// method that no descriptor in this program declares has it from the hundredth on.
 package statusotel
 
 import (
@@ -34,6 +35,8 @@ import (
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/genproto/googleapis/rpc/code"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/reflect/protoregistry"
 
 	"github.com/openyuanrong/statusmap/interceptor"
 	"github.com/openyuanrong/statusmap/mapping"
@@ -51,6 +54,9 @@ const (
 	RetryClassKey = attribute.Key("statusmap.retry.class")
 	// RetryingKey tells whether the attempt is about to be repeated.
 	RetryingKey = attribute.Key("statusmap.retrying")
+	// InBandKey tells whether the error crossed in a reply; when that counts no more, the
+	// last old peer is gone. On spans it is set where it is true.
+	InBandKey = attribute.Key("statusmap.in_band")
 
 	// The following are for spans only.
 
@@ -66,10 +72,9 @@ const (
 	RequestIDKey = attribute.Key("statusmap.request_id")
 	// AttemptKey tells which attempt failed.
 	AttemptKey = attribute.Key("statusmap.attempt")
-	// InferredKey, TrimmedKey and InBandKey are set where they are true.
+	// InferredKey and TrimmedKey are set where they are true.
 	InferredKey = attribute.Key("statusmap.inferred")
 	TrimmedKey  = attribute.Key("statusmap.trimmed")
-	InBandKey   = attribute.Key("statusmap.in_band")
 )
 
 // other is what the semantic conventions put in place of a value that is not known
@@ -120,6 +125,7 @@ func labels(ev interceptor.Event, methods *bounded) attribute.Set {
 		RetryClassKey.String(ev.Error.Retry().Class.String()),
 		SideKey.String(ev.Side.String()),
 		RetryingKey.Bool(ev.Retrying),
+		InBandKey.Bool(ev.InBand),
 	)
 }
 
@@ -135,7 +141,14 @@ func kind(e *mapping.Error) (domain, errorType string) {
 	return other, other
 }
 
-func grpcName(e *mapping.Error) string { return code.Code(e.GRPCCode()).String() }
+// grpcName returns the name of the gRPC code. A number without one counts as other: a peer
+// can send two billion of them.
+func grpcName(e *mapping.Error) string {
+	if name, ok := code.Code_name[int32(e.GRPCCode())]; ok {
+		return name
+	}
+	return other
+}
 
 // annotate tells the span of the context about the error.
 func annotate(ctx context.Context, ev interceptor.Event) {
@@ -195,14 +208,15 @@ func attributes(ev interceptor.Event) []attribute.KeyValue {
 	return attrs
 }
 
-// maxMethods bounds the methods that are told apart. A server that handles unknown
-// services sees as many as its clients invent.
-const maxMethods = 500
+// maxMethods bounds the methods that are told apart beside those of the services that are
+// linked in. A server that handles unknown services sees as many as its clients invent.
+const maxMethods = 100
 
-// bounded is the set of names that are told apart.
+// bounded is the set of methods that are told apart.
 type bounded struct {
-	mu    sync.RWMutex
-	known map[string]bool
+	mu       sync.RWMutex
+	known    map[string]bool
+	unlinked int // how many of them are declared nowhere
 }
 
 func (b *bounded) name(method string) string {
@@ -213,13 +227,27 @@ func (b *bounded) name(method string) string {
 	if known {
 		return method
 	}
+	linked := isLinked(method)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if !b.known[method] && len(b.known) >= maxMethods {
+	switch {
+	case b.known[method]:
+		return method
+	case !linked && b.unlinked >= maxMethods:
 		return other
+	case !linked:
+		b.unlinked++
 	}
 	b.known[method] = true
 	return method
+}
+
+// isLinked reports whether a descriptor in this program declares the method.
+func isLinked(method string) bool {
+	name := protoreflect.FullName(strings.ReplaceAll(method, "/", "."))
+	d, err := protoregistry.GlobalFiles.FindDescriptorByName(name)
+	_, isMethod := d.(protoreflect.MethodDescriptor)
+	return err == nil && isMethod
 }
 
 // trimmed returns a full method as the semantic conventions write it.

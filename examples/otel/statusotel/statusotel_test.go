@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
@@ -120,7 +121,7 @@ func (r *rig) errorsCounted(t *testing.T) map[string]int64 {
 
 func labels(side, domain, errorType, grpcCode, class string, retrying bool) string {
 	return fmt.Sprintf("error.type=%s,rpc.method=grpc.testing.TestService/UnaryCall,rpc.response.status_code=%s,rpc.system.name=grpc,"+
-		"statusmap.domain=%s,statusmap.retry.class=%s,statusmap.retrying=%t,statusmap.side=%s", errorType, grpcCode, domain, class, retrying, side)
+		"statusmap.domain=%s,statusmap.in_band=false,statusmap.retry.class=%s,statusmap.retrying=%t,statusmap.side=%s", errorType, grpcCode, domain, class, retrying, side)
 }
 
 // unlisted is a code of a catalogue that this program does not have.
@@ -186,16 +187,40 @@ func TestCounterIsBounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i := range 5000 {
+	// Numbers that are no gRPC codes.
+	for i := range 300 {
+		odd, _ := mapping.FromStatus(status.New(codes.Code(17+i), "odd"))
+		observer(t.Context(), interceptor.Event{Side: interceptor.ClientSide, Method: "/grpc.testing.TestService/UnaryCall", Error: odd})
+	}
+	want = map[string]int64{labels("client", "grpc", "_OTHER", "_OTHER", "NEVER", false): 300}
+	if diff := cmp.Diff(want, (&rig{reader: reader}).errorsCounted(t)); diff != "" {
+		t.Errorf("numbers that are no gRPC codes are counted otherwise (-want +got):\n%s", diff)
+	}
+
+	// Errors in replies are told apart.
+	observer(t.Context(), interceptor.Event{Method: "/grpc.testing.TestService/UnaryCall", Error: sdk.ParamInvalid.AsError(), InBand: true})
+	inBand := strings.Replace(labels("server", "sdk.yuanrong", "PARAM_INVALID", "INVALID_ARGUMENT", "NEVER", false), "in_band=false", "in_band=true", 1)
+	if got := (&rig{reader: reader}).errorsCounted(t)[inBand]; got != 1 {
+		t.Errorf("an error in a reply is counted %d times as such, want 1", got)
+	}
+
+	// Methods.
+	for i := range 4999 {
 		observer(t.Context(), interceptor.Event{Method: fmt.Sprintf("/invented.Service/Method%d", i), Error: sdk.ParamInvalid.AsError()})
 	}
+	// However many are invented, those of the program's own services stay apart.
+	observer(t.Context(), interceptor.Event{Method: "/grpc.testing.TestService/EmptyCall", Error: sdk.ParamInvalid.AsError()})
+	own := 0
 	counted := (&rig{reader: reader}).errorsCounted(t)
 	total := int64(0)
-	for _, n := range counted {
+	for label, n := range counted {
 		total += n
+		if strings.Contains(label, "rpc.method=grpc.testing.TestService/EmptyCall,") {
+			own++
+		}
 	}
-	if len(counted) != 501 || total != 5000 {
-		t.Errorf("5000 methods make %d time series with %d errors, want 501 and 5000", len(counted), total)
+	if len(counted) != 2+102 || total != 301+5000 || own != 1 {
+		t.Errorf("5000 methods make %d time series with %d errors, %d of them of the own method, want 102, 5000 and 1", len(counted)-2, total-301, own)
 	}
 }
 
