@@ -211,8 +211,7 @@ func Example_unknown() {
 	logger := slog.New(slog.NewTextHandler(&buf, nil))
 	// region: observer
 	log := interceptor.WithObserver(func(ctx context.Context, ev interceptor.Event) {
-		logger.ErrorContext(ctx, "call failed", "method", ev.Method, "request", ev.RequestID,
-			"error", ev.Error, "panic", ev.Panic)
+		logger.ErrorContext(ctx, "call failed", "call", ev)
 	})
 	// endregion
 	addr, stop := serve(s, log)
@@ -225,8 +224,8 @@ func Example_unknown() {
 	_, err = functionv1.NewFunctionServiceClient(conn).Invoke(context.Background(), &functionv1.InvokeRequest{Name: "hello"})
 	e, _ := mapping.FromError(err)
 	fmt.Println("the client:", e.Code(), e.RequestID() != "")
-	fmt.Println("the log has the cause:", strings.Contains(buf.String(), `error.cause="dial 10.0.0.7: refused"`))
-	fmt.Println("and the same id:", strings.Contains(buf.String(), "request="+e.RequestID()))
+	fmt.Println("the log has the cause:", strings.Contains(buf.String(), `call.cause="dial 10.0.0.7: refused"`))
+	fmt.Println("and the same id:", strings.Contains(buf.String(), "call.request_id="+e.RequestID()))
 
 	// Output:
 	// the client: INNER_SYSTEM_ERROR (3003): An internal error occurred. true

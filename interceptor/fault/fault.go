@@ -42,7 +42,8 @@ type Rule struct {
 }
 
 // On returns a rule for the calls of a method, "/package.Service/Method": they fail
-// with err. "/package.Service/*" is every method of a service, "*" every method.
+// with err. "/package.Service/*" is every method of a service, "*" every method; the
+// first slash may be missing.
 //
 // The error is any that a handler may return, and becomes what it would become there:
 // a code of a catalogue, a platform error, a gRPC status error, a context error. With
@@ -79,11 +80,16 @@ func (r Rule) Unsent() Rule {
 	return r
 }
 
-func (r *Rule) matches(method string) bool {
-	if prefix, ok := strings.CutSuffix(r.method, "*"); ok {
-		return strings.HasPrefix(method, prefix)
+// matches reports whether a full method is one of those that [On] takes by a name.
+func matches(name, method string) bool {
+	if name == "*" {
+		return true
 	}
-	return "/"+strings.TrimPrefix(r.method, "/") == method
+	name = "/" + strings.TrimPrefix(name, "/")
+	if service, ok := strings.CutSuffix(name, "*"); ok {
+		return strings.HasPrefix(method, service)
+	}
+	return name == method
 }
 
 // Faults are rules in force. They are safe for concurrent use.
@@ -124,18 +130,25 @@ func (f *Faults) Clear() {
 	f.rules = nil
 }
 
-// Calls returns how many calls of a method there were, attempts of retries included.
-func (f *Faults) Calls(method string) int {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.calls[method].seen
-}
+// Calls returns how many calls of a method there were, attempts of retries included. The
+// method is named as for [On]: "*" counts all calls.
+func (f *Faults) Calls(method string) int { return f.count(method).seen }
 
-// Failed returns how many calls of a method a rule has claimed to fail.
-func (f *Faults) Failed(method string) int {
+// Failed returns how many calls of a method, named as for [On], a rule has claimed to fail.
+// A rule that was to fail some, and of which none did, names a method that is not called.
+func (f *Faults) Failed(method string) int { return f.count(method).failed }
+
+func (f *Faults) count(name string) count {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.calls[method].failed
+	var sum count
+	for method, c := range f.calls {
+		if matches(name, method) {
+			sum.seen += c.seen
+			sum.failed += c.failed
+		}
+	}
+	return sum
 }
 
 // claim returns the rule that a call falls under, and whether it fails.
@@ -146,7 +159,7 @@ func (f *Faults) claim(method string) (Rule, bool) {
 	c.seen++
 	defer func() { f.calls[method] = c }()
 	for _, s := range f.rules {
-		if !s.matches(method) {
+		if !matches(s.method, method) {
 			continue
 		}
 		s.seen++

@@ -76,7 +76,7 @@ func TestRules(t *testing.T) {
 	faults := fault.New(
 		fault.On(unaryCall, nil).Times(1),
 		fault.On("grpc.testing.TestService/UnaryCall", sdk.ParamInvalid).Times(1),
-		fault.On("/grpc.testing.TestService/*", sdk.InstanceExited).After(1).Times(1),
+		fault.On("grpc.testing.TestService/*", sdk.InstanceExited).After(1).Times(1),
 		fault.On("/grpc.testing.Other/*", sdk.UserCodeLoad),
 		fault.On("*", rest.EtcdError).Times(-1),
 	)
@@ -106,8 +106,15 @@ func TestRules(t *testing.T) {
 	if err := call(); err != sdk.Finalized {
 		t.Errorf("after Add: %v, want %v", err, sdk.Finalized)
 	}
-	if faults.Calls(unaryCall) != 8 || faults.Failed(unaryCall) != 6 {
-		t.Errorf("%d calls, %d failed, want 8 and 6", faults.Calls(unaryCall), faults.Failed(unaryCall))
+	for _, name := range []string{unaryCall, unaryCall[1:], "/grpc.testing.TestService/*", "grpc.testing.TestService/*", "*"} {
+		if faults.Calls(name) != 8 || faults.Failed(name) != 6 {
+			t.Errorf("%s: %d calls, %d failed, want 8 and 6", name, faults.Calls(name), faults.Failed(name))
+		}
+	}
+	for _, name := range []string{"/grpc.testing.TestService/EmptyCall", "/grpc.testing.Test/*", ""} {
+		if faults.Calls(name) != 0 || faults.Failed(name) != 0 {
+			t.Errorf("%s: %d calls, %d failed, want none", name, faults.Calls(name), faults.Failed(name))
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package maptest_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -70,6 +71,7 @@ func TestCheckPasses(t *testing.T) {
 		}
 	}
 	maptest.Check(t, sdk.ParamInvalid, sdk.ParamInvalid, maptest.NoMetadata(), maptest.Origin(mapping.OriginLocal))
+	maptest.CheckGRPC(t, status.Error(codes.DeadlineExceeded, "late"), codes.DeadlineExceeded, maptest.Cause(context.DeadlineExceeded))
 	maptest.Check(t, sdk.ParamInvalid.Wrap(io.ErrUnexpectedEOF), sdk.ParamInvalid, maptest.Cause(io.ErrUnexpectedEOF))
 	maptest.Check(t, received(t, sdk.ParamInvalid), sdk.ParamInvalid, maptest.Origin(mapping.OriginPeer))
 	maptest.Check(t, status.Error(codes.Aborted, ""), mapping.Code{}, maptest.GRPC(codes.Aborted))

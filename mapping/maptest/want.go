@@ -168,10 +168,11 @@ func Trimmed(trimmed bool) Want {
 }
 
 // Cause wants an error in which [errors.Is] finds target. Causes do not cross the
-// wire, so it is for errors of this process.
+// wire, so it is for errors of this process, and for the context's errors, which those
+// with CANCELLED and DEADLINE_EXCEEDED are on a client too.
 func Cause(target error) Want {
-	return func(err error, _ *mapping.Error) fact {
-		return fact{"cause", fmt.Sprintf("%v", target), "not in it", errors.Is(err, target)}
+	return func(err error, e *mapping.Error) fact {
+		return fact{"cause", fmt.Sprintf("%v", target), "not in it", errors.Is(err, target) || errors.Is(e, target)}
 	}
 }
 
