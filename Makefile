@@ -122,13 +122,18 @@ interop: ## Hold clients in Python and Node, and grpcurl, to what they read; ins
 	go test -count=1 -tags interop ./examples/interop
 
 .PHONY: floor
-floor: ## Run the tests at the oldest supported versions
+floor: ## Run the tests at the oldest supported versions, that of Go included if it can be had
 	@for want in $(FLOOR); do \
 		got=$$(go list -m -f '{{.Path}}@{{.Version}}' "$${want%@*}"); \
 		test "$$got" = "$$want" || { echo "go.mod asks for $$got, the floor is $$want"; exit 1; }; \
 	done
-	go test ./...
+	@toolchain=go$$(go list -m -f '{{.GoVersion}}'); \
+	if ! GOTOOLCHAIN=$$toolchain go version; then \
+		echo "$$toolchain cannot be had here, so the tests run with $$(go env GOVERSION)"; toolchain=local; \
+	fi; \
+	GOTOOLCHAIN=$$toolchain go test ./...
 
+# Newer ones: go get -modfile=.tools/newest.mod google.golang.org/grpc@latest, and likewise the others.
 .PHONY: newest
 newest: ## Run the tests at the newest versions (.tools/newest.mod)
 	go test -modfile=.tools/newest.mod ./...
