@@ -116,10 +116,12 @@ plugin-test: ## Generate a team's own catalogue in a module of its own
 	go test -tags buf ./mapping/protoc-gen-statusmap
 
 .PHONY: interop
-interop: ## Hold clients in Python and Node, and grpcurl, to what they read; installs them
+interop: ## Hold clients in Python and Node, grpcurl and protoc to what we say; installs them
 	examples/interop/install
 	go vet -tags interop ./examples/interop
+	go vet -tags 'buf interop' ./mapping/protoc-gen-statusmap
 	go test -count=1 -tags interop ./examples/interop
+	go test -count=1 -tags 'buf interop' -run TestProtoc ./mapping/protoc-gen-statusmap
 
 .PHONY: floor
 floor: ## Run the tests at the oldest supported versions, that of Go included if it can be had

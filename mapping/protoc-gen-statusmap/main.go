@@ -57,8 +57,12 @@
 //	    opt: module=example.com/acme/gen
 //
 // Then `buf generate` writes gen/acme/billing/v1/billing/catalog.statusmap.go, and
-// billing.NoCredit is an error that a handler can return. With protoc it is
+// billing.NoCredit is an error that a handler can return.
 //
+// protoc looks for the plugin on the PATH, where `go install` puts it:
+//
+//	go install github.com/openyuanrong/statusmap/mapping/protoc-gen-statusmap
+//	mkdir -p gen
 //	protoc -I proto -I third_party/statusmap \
 //	  --statusmap_out=gen --statusmap_opt=module=example.com/acme/gen acme/billing/v1/code.proto
 //

@@ -60,37 +60,17 @@ func TestBilling(t *testing.T) {
 // TestTeam follows the package documentation to the letter, in a module that knows
 // this one only by a requirement, with the real buf.
 func TestTeam(t *testing.T) {
-	repository, err := filepath.Abs("../..")
-	if err != nil {
-		t.Fatal(err)
-	}
-	m := team{t, t.TempDir()}
-	buf := bufBinary(t, repository)
-	protoFile := "proto/acme/billing/v1/code.proto"
-	steps := documentation(t)
-
-	m.write("go.mod", "module example.com/acme\n\ngo 1.24.0\n\n"+
-		"require github.com/openyuanrong/statusmap v0.0.0\n\n"+
-		"replace github.com/openyuanrong/statusmap => "+repository+"\n")
-	m.write("go.sum", readFile(t, filepath.Join(repository, "go.sum")))
-	m.write(protoFile, steps.block(t, `syntax = "proto3"`))
-	m.write("buf.yaml", steps.block(t, "modules:"))
-	m.write("buf.gen.yaml", steps.block(t, "plugins:"))
-	m.write("acme_test.go", teamTest)
-	m.run("bash", "-euc", steps.block(t, "third_party/statusmap/yuanrong\n"))
+	m := newTeam(t)
+	buf := bufBinary(t, m.repository)
 
 	m.run(buf, "generate")
-	if files, err := filepath.Glob(filepath.Join(m.dir, "gen/*/*/*/*/*")); err != nil || len(files) != 1 {
-		t.Errorf("generated %v (%v), want one file", files, err)
-	}
-	m.run("go", "vet", "./...")
-	m.run("go", "test", "./...")
+	m.checkGenerated()
 	if deps := m.run("go", "list", "-deps", "./gen/..."); strings.Contains(deps, "yuanrong/catalog") {
 		t.Errorf("programs that use the codes link the descriptors of the options:\n%s", deps)
 	}
 
 	// A mistake reaches the author through buf, with its place.
-	m.write(protoFile, strings.Replace(readFile(t, filepath.Join(m.dir, protoFile)), "RETRY_CLASS_NEVER", "RETRY_CLASS_UNSPECIFIED", 1))
+	m.write(codesFile, strings.Replace(readFile(t, filepath.Join(m.dir, codesFile)), "RETRY_CLASS_NEVER", "RETRY_CLASS_UNSPECIFIED", 1))
 	out, err := m.command(buf, "generate").CombinedOutput()
 	if err == nil {
 		t.Error("buf accepted a catalogue with a mistake")
@@ -116,8 +96,44 @@ func bufBinary(t *testing.T, repository string) string {
 
 // A team is a module of somebody else.
 type team struct {
-	t   *testing.T
-	dir string
+	t          *testing.T
+	dir        string
+	repository string // this module
+	steps      blocks // of the documentation
+}
+
+// codesFile is where a team declares its codes.
+const codesFile = "proto/acme/billing/v1/code.proto"
+
+// newTeam returns a team that has followed the documentation up to the plugin.
+func newTeam(t *testing.T) team {
+	t.Helper()
+	repository, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := team{t, t.TempDir(), repository, documentation(t)}
+	m.write("go.mod", "module example.com/acme\n\ngo 1.24.0\n\n"+
+		"require github.com/openyuanrong/statusmap v0.0.0\n\n"+
+		"replace github.com/openyuanrong/statusmap => "+repository+"\n")
+	m.write("go.sum", readFile(t, filepath.Join(repository, "go.sum")))
+	m.write(codesFile, m.steps.block(t, `syntax = "proto3"`))
+	m.write("buf.yaml", m.steps.block(t, "modules:"))
+	m.write("buf.gen.yaml", m.steps.block(t, "plugins:"))
+	m.write("acme_test.go", teamTest)
+	m.run("bash", "-euc", m.steps.block(t, "third_party/statusmap/yuanrong\n"))
+	return m
+}
+
+// checkGenerated looks whether one package was generated, and whether the team's test of
+// it passes.
+func (m team) checkGenerated() {
+	m.t.Helper()
+	if files, err := filepath.Glob(filepath.Join(m.dir, "gen/*/*/*/*/*")); err != nil || len(files) != 1 {
+		m.t.Errorf("generated %v (%v), want one file", files, err)
+	}
+	m.run("go", "vet", "./...")
+	m.run("go", "test", "./...")
 }
 
 func (m team) write(name, content string) {
