@@ -25,7 +25,7 @@ import (
 	"github.com/openyuanrong/statusmap/mapping/httperr"
 )
 
-// The Go code in README.md is taken from the regions below, which TestReadme compares.
+// Go code in README.md is taken from the regions below; TestReadmeBlocks compares them.
 
 // A server that knows functions but has few instances of them.
 type server struct {
@@ -34,24 +34,16 @@ type server struct {
 	forward   func(context.Context, *functionv1.InvokeRequest) (*functionv1.InvokeResponse, error)
 }
 
-// region: handler
 func (s *server) Invoke(ctx context.Context, req *functionv1.InvokeRequest) (*functionv1.InvokeResponse, error) {
 	if s.instances[req.GetName()] == 0 {
 		return nil, sdk.InstanceNotFound.Errorf("no instance of %q", req.GetName()).With("function", req.GetName())
 	}
-	return s.forward(ctx, req) // any error may be returned
+	return s.forward(ctx, req)
 }
-
-// endregion
 
 // serve serves s until stop is called.
 func serve(s *server, opts ...interceptor.ServerOption) (addr string, stop func()) {
-	// region: server
-	srv := grpc.NewServer(interceptor.ServerOptions()...)
-	// endregion
-	if len(opts) > 0 {
-		srv = grpc.NewServer(interceptor.ServerOptions(opts...)...)
-	}
+	srv := grpc.NewServer(interceptor.ServerOptions(opts...)...)
 	functionv1.RegisterFunctionServiceServer(srv, s)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -62,33 +54,6 @@ func serve(s *server, opts ...interceptor.ServerOption) (addr string, stop func(
 }
 
 var creds = grpc.WithTransportCredentials(insecure.NewCredentials())
-
-func Example() {
-	addr, stop := serve(new(server))
-	defer stop()
-	ctx, req := context.Background(), &functionv1.InvokeRequest{Name: "hello"}
-
-	// region: client
-	conn, err := grpc.NewClient(addr, append(interceptor.DialOptions(), creds)...)
-	// endregion
-	if err != nil {
-		panic(err)
-	}
-	defer conn.Close()
-	client := functionv1.NewFunctionServiceClient(conn)
-
-	// region: client
-	_, err = client.Invoke(ctx, req)
-	if e, ok := mapping.FromError(err); ok && errors.Is(err, sdk.InstanceNotFound) {
-		fmt.Println(e, e.Metadata(), e.Retry())
-		fmt.Println(e.Code().Describe("zh"))
-	}
-	// endregion
-
-	// Output:
-	// INSTANCE_NOT_FOUND (1003): no instance of "hello" map[function:hello] HIGHER_LEVEL after 100ms
-	// 找不到实例。 检查用例是否被正常申请扩容。
-}
 
 // Reading with the client interceptors.
 func Example_typed() {
