@@ -142,7 +142,7 @@ func (f finding) key() key {
 }
 
 // maxLine bounds what is read of a line, in bytes.
-const maxLine = 1 << 20
+const maxLine = 256 << 10
 
 // log returns the errors in a log, in the order of their first lines. For each the
 // occurrence that tells most is kept.
@@ -175,7 +175,7 @@ func (b book) log(in io.Reader) ([]finding, error) {
 	})
 	unread := ""
 	if len(long) > 0 {
-		unread = fmt.Sprintf("; only the first MiB was read of line %.100s", strings.Join(long, ", "))
+		unread = fmt.Sprintf("; only the first 256 KiB were read of line %.100s", strings.Join(long, ", "))
 	}
 	switch {
 	case err != nil:

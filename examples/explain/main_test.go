@@ -335,7 +335,7 @@ func TestLog(t *testing.T) {
 		"code: 1007, message: without a line break",
 	}, "\n")
 	status, stdout, stderr := explain(t, log, "-")
-	if status != cli.Failed || stderr != "explain: 7 lines were read; only the first MiB was read of line 5\n" {
+	if status != cli.Failed || stderr != "explain: 7 lines were read; only the first 256 KiB were read of line 5\n" {
 		t.Fatalf("exit status %d, %s, want to be told about line 5", status, stderr)
 	}
 	for _, want := range []string{
@@ -356,7 +356,7 @@ func TestLog(t *testing.T) {
 	for stdin, want := range map[string]string{
 		"":                                  "standard input is empty",
 		"fine\nfine\n":                      "no error code in 2 lines\n",
-		strings.Repeat("z", maxLine*2):      "no error code in 1 lines; only the first MiB was read of line 1\n",
+		strings.Repeat("z", maxLine*2):      "no error code in 1 lines; only the first 256 KiB were read of line 1\n",
 		"\x1f\x8b\x08\x00\x00\x00\x00\x00":  "looks like application/x-gzip",
 		"\xff\xfec\x00o\x00d\x00e\x00:\x00": "looks like text/plain; charset=utf-16le",
 		"\x00\x01\x02\x03\x04\n":            "looks like application/octet-stream",
