@@ -92,6 +92,16 @@ func ExampleFromResponse() {
 	// {"code":4115,"message":"no function"}
 }
 
+// A router that knows the path, but not with this method.
+func ExampleWriteStatus() {
+	w := httptest.NewRecorder()
+	httperr.WriteStatus(w, http.StatusMethodNotAllowed, "")
+	e, _ := httperr.FromResponse(w.Result())
+	fmt.Println(w.Code, e.Message(), e.Code().IsZero())
+	// Output:
+	// 405 Method Not Allowed true
+}
+
 func ExampleStatus() {
 	fmt.Println(httperr.Status(codes.ResourceExhausted), httperr.Status(codes.Aborted))
 	// Output:
