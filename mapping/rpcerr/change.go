@@ -15,16 +15,21 @@ import (
 // derive returns a copy of e to be changed, which will have another status: what is
 // read from a received one on demand is read now.
 func (e *Error) derive() *Error {
-	d := &Error{facts: e.facts}
-	if e.received != nil {
-		d.metadata = scanMetadata(e.googleInfo())
-		details, damaged := foreignDetails(e.received, e.code)
-		d.trimmed = d.trimmed || damaged
-		if reason := e.Reason(); len(details) > 0 || !e.code.Listed() && reason != "" {
-			*d.uncommon() = rare{details: details, reason: reason, attempts: e.Attempts()}
+	d := new(Error)
+	d.deriveFrom(e)
+	return d
+}
+
+func (e *Error) deriveFrom(from *Error) {
+	e.facts = from.facts
+	if from.received != nil {
+		e.metadata = scanMetadata(from.googleInfo())
+		details, damaged := foreignDetails(from.received, from.code)
+		e.trimmed = e.trimmed || damaged
+		if reason := from.Reason(); len(details) > 0 || !from.code.Listed() && reason != "" {
+			*e.uncommon() = rare{details: details, reason: reason, attempts: from.Attempts()}
 		}
 	}
-	return d
 }
 
 // relabel returns a copy of e that keeps its status.
@@ -58,9 +63,14 @@ func (e *Error) With(key, value string, more ...string) *Error {
 	if e == nil {
 		return nil
 	}
-	d := e.derive()
-	d.metadata = with(d.metadata, key, value, more)
+	d := new(Error) // inlined, as Code.Errorf
+	d.deriveWith(e, key, value, more)
 	return d
+}
+
+func (e *Error) deriveWith(from *Error, key, value string, more []string) {
+	e.deriveFrom(from)
+	e.metadata = with(e.metadata, key, value, more)
 }
 
 // WithRequestID returns a copy of e that carries the id by which the request is

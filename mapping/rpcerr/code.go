@@ -199,20 +199,8 @@ func (c Code) newError() *Error {
 // at run time such an error has the catalogue's text, and what was formatted as its
 // cause. A cause that stays in the process goes through [Code.Wrap] or [Code.Wrapf].
 func (c Code) Errorf(format string, args ...any) *Error {
-	if len(args) > 0 && strings.Contains(format, "w") {
-		// A copy of the format, because vet is to take this for a Sprintf.
-		err := fmt.Errorf(strings.Clone(format), args...)
-		switch err.(type) {
-		case interface{ Unwrap() error }, interface{ Unwrap() []error }:
-			return c.Wrap(err)
-		}
-	}
-	message := format
-	if len(args) > 0 || strings.Contains(format, "%") { // Sprintf copies what it need not format
-		message = fmt.Sprintf(format, args...)
-	}
-	e := c.newError()
-	e.message = validUTF8(message)
+	e := new(Error) // inlined, so that one which is only changed further needs no heap
+	e.raise(c, nil, format, args...)
 	return e
 }
 
@@ -228,9 +216,44 @@ func (c Code) Wrap(cause error) *Error {
 // Wrapf returns an error with this code, a cause that stays in the process and a
 // message for the peer, formatted as by [fmt.Sprintf].
 func (c Code) Wrapf(cause error, format string, args ...any) *Error {
-	e := c.Errorf(format, args...)
-	e.cause = cause
+	e := new(Error)
+	e.raise(c, cause, format, args...)
 	return e
+}
+
+// raise makes a new error one of that code.
+func (e *Error) raise(c Code, cause error, format string, args ...any) {
+	e.code, e.grpc, e.cause = c, c.GRPCCode(), cause
+	e.setRetry(c.Retry())
+	switch {
+	case wraps(format):
+		// A copy of the format, because vet is to take this for a Sprintf.
+		err := fmt.Errorf(strings.Clone(format), args...)
+		if cause == nil {
+			e.cause = err
+		}
+	case len(args) > 0 || strings.Contains(format, "%"): // Sprintf copies what it need not format
+		e.message = validUTF8(fmt.Sprintf(format, args...))
+	default:
+		e.message = validUTF8(format)
+	}
+}
+
+// wraps reports whether a format has the verb %w.
+func wraps(format string) bool {
+	for {
+		i := strings.IndexByte(format, '%')
+		if i < 0 {
+			return false
+		}
+		format = strings.TrimLeft(format[i+1:], "+-# 0123456789.*[]")
+		if strings.HasPrefix(format, "w") {
+			return true
+		}
+		if format != "" {
+			format = format[1:] // the verb, which may be another %
+		}
+	}
 }
 
 // With returns an error with this code, the catalogue's text and metadata; see
