@@ -202,6 +202,9 @@ func TestErrorfVerbs(t *testing.T) {
 		{"no %w", errSecret, text, true},
 		{"no %[1]w", errSecret, text, true},
 		{"no %+w", errSecret, text, true},
+		{"no %%%w", errSecret, text, true},
+		{"no % w", errSecret, text, true},
+		{"%% w %s", "n7", "% w n7", false},
 		{"disk 100%%worn on %s", "n7", "disk 100%worn on n7", false},
 		{"how %v", "so", "how so", false},
 	} {
