@@ -158,6 +158,8 @@ type clientStream struct {
 	// replays tells that gRPC's own retries may replay messages of the client.
 	replays bool
 
+	ended error // what receiving ended with
+
 	mu       sync.Mutex // sending and receiving may fail at once
 	last     *mapping.Error
 	returned error // what was returned for last
@@ -171,6 +173,10 @@ func (s *clientStream) RecvMsg(m any) error {
 	if err == nil {
 		return nil
 	}
+	if s.ended != nil {
+		// Asked again, gRPC may return another error, that of an attempt before the last.
+		return s.ended
+	}
 	if s.replays && errors.Is(err, io.EOF) {
 		// When the last of gRPC's own retries fails while messages are replayed, gRPC
 		// returns the io.EOF of sending, which looks like a good end. The stream still
@@ -179,7 +185,8 @@ func (s *clientStream) RecvMsg(m any) error {
 			err = known
 		}
 	}
-	return s.translate(err)
+	s.ended = s.translate(err)
+	return s.ended
 }
 
 // translate returns the typed form of err. A stream that has ended returns its

@@ -504,11 +504,68 @@ func TestLostStatus(t *testing.T) {
 	}
 }
 
-// scriptedStream receives these errors, the last one for ever.
+// TestFirstErrorStays: when the context ends while gRPC waits for a connection to
+// repeat a stream on, receiving returns that, and from then on what the attempt before
+// has failed with.
+func TestFirstErrorStays(t *testing.T) {
+	recv := []error{status.Error(codes.Canceled, "context canceled"), status.Error(codes.Unavailable, "connection reset")}
+	streamer := func(context.Context, *grpc.StreamDesc, *grpc.ClientConn, string, ...grpc.CallOption) (grpc.ClientStream, error) {
+		return &scriptedStream{recv: recv}, nil
+	}
+	for name, opts := range map[string][]interceptor.ClientOption{
+		"alone":        nil,
+		"reading code": {interceptor.WithInBand(nil), interceptor.WithInBandStreams("/s/m")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var events []interceptor.Event
+			opts := append(opts, interceptor.WithObserver(func(_ context.Context, ev interceptor.Event) { events = append(events, ev) }))
+			stream, err := interceptor.StreamClient(opts...)(context.Background(), &grpc.StreamDesc{ServerStreams: true}, nil, "/s/m", streamer)
+			if err != nil {
+				t.Fatal(err)
+			}
+			first := stream.RecvMsg(nil)
+			if !errors.Is(first, context.Canceled) {
+				t.Errorf("got %v, want %v", first, recv[0])
+			}
+			for range 2 {
+				if again := stream.RecvMsg(nil); again != first {
+					t.Errorf("got %v again, want %v", again, first)
+				}
+			}
+			checkOneEvent(t, events, "/s/m", first)
+		})
+	}
+}
+
+// TestErrorOfSendingIsNoEnd: an interceptor inside may refuse a message, and the stream
+// goes on to an end of its own.
+func TestErrorOfSendingIsNoEnd(t *testing.T) {
+	refused, ended := status.Error(codes.InvalidArgument, "no such field"), status.Error(codes.NotFound, "gone")
+	streamer := func(context.Context, *grpc.StreamDesc, *grpc.ClientConn, string, ...grpc.CallOption) (grpc.ClientStream, error) {
+		return &scriptedStream{send: refused, recv: []error{ended}}, nil
+	}
+	stream, err := interceptor.StreamClient()(context.Background(), &grpc.StreamDesc{ClientStreams: true, ServerStreams: true}, nil, "/s/m", streamer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := stream.SendMsg(nil); status.Code(err) != codes.InvalidArgument {
+			t.Errorf("sending: got %v, want %v", err, refused)
+		}
+		if err := stream.RecvMsg(nil); status.Code(err) != codes.NotFound {
+			t.Errorf("receiving: got %v, want %v", err, ended)
+		}
+	}
+}
+
+// scriptedStream fails to send by send, and receives the others, the last one for ever.
 type scriptedStream struct {
 	grpc.ClientStream
+	send error
 	recv []error
 }
+
+func (s *scriptedStream) SendMsg(any) error { return s.send }
 
 func (s *scriptedStream) RecvMsg(any) error {
 	err := s.recv[0]
