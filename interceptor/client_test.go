@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -448,6 +449,62 @@ func TestOuterServerInterceptorsSeeBoth(t *testing.T) {
 		}
 	}
 }
+
+// TestErrorIsNoEndOfStream: logs and metrics of others take an error that is io.EOF for
+// the good end of a call. What stands outside of ours must not, and still finds
+// everything else in it.
+func TestErrorIsNoEndOfStream(t *testing.T) {
+	var seen error
+	outer := grpc.ChainStreamInterceptor(func(srv any, stream grpc.ServerStream, _ *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+		seen = handler(srv, stream)
+		return seen
+	})
+	var returned error
+	var observed []error
+	observer := interceptor.WithObserver(func(_ context.Context, ev interceptor.Event) { observed = append(observed, ev.Cause) })
+	c, ctx := stubtest.Dial(t, stubtest.Start(t, stubtest.Each(func(context.Context) error { return returned }),
+		append([]grpc.ServerOption{outer}, interceptor.ServerOptions(observer)...)...)), stubtest.Context(t)
+	for _, test := range []struct {
+		err  error
+		want codes.Code
+	}{
+		{io.EOF, codes.Internal},
+		{fmt.Errorf("read: %w", io.EOF), codes.Internal},
+		{sdk.InstanceNotFound.Wrap(io.EOF), codes.NotFound},
+		{errors.Join(errSecret, &fs.PathError{Op: "read", Path: "p", Err: io.EOF}, sdk.InstanceNotFound), codes.NotFound},
+		{saysIsEOF{}, codes.Internal},
+	} {
+		returned, observed = test.err, nil
+		for _, shape := range stubtest.Shapes()[1:] {
+			_ = shape.Call(ctx, c)
+			if status.Code(seen) != test.want || errors.Is(seen, io.EOF) {
+				t.Errorf("%s: of %v the outer interceptor sees %v (%v), which is io.EOF: %t, want %v", shape.Name, test.err, seen, status.Code(seen), errors.Is(seen, io.EOF), test.want)
+			}
+			for _, part := range []error{errSecret, sdk.InstanceNotFound} {
+				if want := errors.Is(test.err, part); errors.Is(seen, part) != want {
+					t.Errorf("%s: of %v the outer interceptor finds %v: %t, want %t", shape.Name, test.err, part, !want, want)
+				}
+			}
+			var path *fs.PathError
+			if errors.As(seen, &path) != errors.As(test.err, &path) {
+				t.Errorf("%s: of %v the outer interceptor finds a %T: %t", shape.Name, test.err, path, path != nil)
+			}
+		}
+		for _, cause := range observed {
+			if cause != test.err {
+				t.Errorf("the observer got %v, want the handler's own error, %v", cause, test.err)
+			}
+		}
+		if len(observed) != 3 {
+			t.Errorf("the observer saw %d errors, want 3", len(observed))
+		}
+	}
+}
+
+type saysIsEOF struct{}
+
+func (saysIsEOF) Error() string        { return errSecret.Error() }
+func (saysIsEOF) Is(target error) bool { return target == io.EOF }
 
 // TestEndOfRetriesIsNoEndOfStream: when a server refuses a stream while gRPC still
 // replays its messages, and no attempt is left, gRPC returns io.EOF from receiving,

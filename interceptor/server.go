@@ -3,6 +3,7 @@ package interceptor
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"runtime"
 	"runtime/debug"
@@ -119,7 +120,7 @@ func (s *server) seal(ctx context.Context, method string, err error) *mapping.Er
 // prepare returns the error to be sent for what a handler returned, and whether the
 // method is idempotent, if that matters.
 func (s *server) prepare(ctx context.Context, method string, err error) (e *mapping.Error, idempotent bool) {
-	e = s.mapper.Map(ctx, err)
+	e = hideEOF(s.mapper.Map(ctx, err))
 	w := rpcerr.Wire{RequestID: s.requestID(ctx), Budget: s.budget, CodeInMetadata: s.codeInMetadata}
 	if w.RequestID == "" && s.hidesCause(e) {
 		w.RequestID = newRequestID()
@@ -130,6 +131,28 @@ func (s *server) prepare(ctx context.Context, method string, err error) (e *mapp
 	}
 	return e.Seal(w), w.Idempotent
 }
+
+// hideEOF returns e with io.EOF hidden from [errors.Is], where it is in the cause. To
+// logs and metrics that stand outside, an error that is io.EOF is a stream that ended
+// well; what e says is that the call failed.
+func hideEOF(e *mapping.Error) *mapping.Error {
+	ends := false
+	rpcerr.Walk(e.Unwrap(), func(err error) bool {
+		x, ok := err.(interface{ Is(error) bool })
+		ends = err == io.EOF || ok && x.Is(io.EOF)
+		return !ends
+	})
+	if !ends {
+		return e
+	}
+	return e.WithCause(notEOF{e.Unwrap()})
+}
+
+// notEOF is an error in which everything is found but io.EOF.
+type notEOF struct{ error }
+
+func (e notEOF) Is(target error) bool { return target != io.EOF && errors.Is(e.error, target) }
+func (e notEOF) As(target any) bool   { return errors.As(e.error, target) }
 
 // dependsOnMethod reports whether the method decides what clients are told about
 // repeating the call.
