@@ -2,12 +2,12 @@ package interceptor
 
 import (
 	"context"
-	"errors"
 	"io"
 	"sync"
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
@@ -60,7 +60,7 @@ func UnaryClient(opts ...ClientOption) grpc.UnaryClientInterceptor {
 		return func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoker grpc.UnaryInvoker, opts ...grpc.CallOption) error {
 			err := invoker(ctx, method, req, reply, cc, opts...)
 			if err != nil {
-				_, err = c.translate(err)
+				_, err = c.translate(ctx, err)
 			}
 			return err
 		}
@@ -79,7 +79,8 @@ func UnaryClient(opts ...ClientOption) grpc.UnaryClientInterceptor {
 // StreamClientInterceptor in gRPC's words). Errors of opening the stream, of sending
 // and of receiving become [mapping.Error]; io.EOF stays io.EOF, and repeated
 // receives return the same value. It calls nothing on a stream that has not ended,
-// which leaves gRPC's own retries in force.
+// which leaves gRPC's own retries in force. Where gRPC loses the status of a call that it
+// repeats, and says io.EOF, the call ends with UNAVAILABLE, or as its context has ended.
 func StreamClient(opts ...ClientOption) grpc.StreamClientInterceptor {
 	c := newClient(opts)
 	return func(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, streamer grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
@@ -94,27 +95,56 @@ func StreamClient(opts ...ClientOption) grpc.StreamClientInterceptor {
 		if err != nil {
 			return nil, c.report(ctx, method, start, err)
 		}
-		return &clientStream{ClientStream: inner, client: c, ctx: ctx, method: method, start: start, replays: replays(desc, cc, method)}, nil
+		return &clientStream{ClientStream: inner, client: c, ctx: ctx, method: method, start: start, desc: desc}, nil
 	}
 }
 
 // translate returns the typed form of an error that gRPC returned, as what it is and
 // as an error. One that an inner interceptor has typed stays as it is, with what was
 // wrapped around it; what is no error of gRPC gives nil and err itself.
-func (c *client) translate(err error) (*mapping.Error, error) {
+func (c *client) translate(ctx context.Context, err error) (*mapping.Error, error) {
 	if typed := typedIn(err); typed != nil {
 		return typed, err
 	}
 	e, ok := c.decoder.FromError(err)
+	if !ok && isEOF(err) {
+		e, ok = c.decoder.FromError(lostStatus(ctx))
+	}
 	if !ok {
 		return nil, err
 	}
 	return e, e
 }
 
-// replays reports whether gRPC's own retries may replay messages of the client.
-func replays(desc *grpc.StreamDesc, cc *grpc.ClientConn, method string) bool {
-	return desc.ClientStreams && (cc == nil || cc.GetMethodConfig(method).RetryPolicy != nil)
+// isEnd reports whether err is the io.EOF by which gRPC says that a stream is over: as
+// it is, or, when no attempt is left, wrapped.
+func (c *client) isEnd(err error) bool {
+	if err == io.EOF || !isEOF(err) {
+		return err == io.EOF
+	}
+	_, hasStatus := c.decoder.FromError(err)
+	return !hasStatus
+}
+
+// isEOF is errors.Is with io.EOF, for errors of any quality.
+func isEOF(err error) bool {
+	found := false
+	rpcerr.Walk(err, func(err error) bool {
+		x, ok := err.(interface{ Is(error) bool })
+		found = err == io.EOF || ok && x.Is(io.EOF)
+		return !found
+	})
+	return found
+}
+
+// lostStatus returns the error of a call whose status gRPC has lost. When the connection
+// breaks while gRPC repeats a call by itself, it returns the io.EOF of sending, which to
+// the caller of a stream means success.
+func lostStatus(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return status.FromContextError(err).Err()
+	}
+	return status.Error(codes.Unavailable, "the call ended, and its status is lost")
 }
 
 // typedIn returns the *mapping.Error in err, nil if there is none.
@@ -133,7 +163,7 @@ func typedIn(err error) *mapping.Error {
 
 // report translates err and tells the observers.
 func (c *client) report(ctx context.Context, method string, start time.Time, err error) error {
-	e, typed := c.translate(err)
+	e, typed := c.translate(ctx, err)
 	if e != nil {
 		c.observe(ctx, method, start, e, err)
 	}
@@ -155,38 +185,61 @@ type clientStream struct {
 	ctx    context.Context
 	method string
 	start  time.Time
-	// replays tells that gRPC's own retries may replay messages of the client.
-	replays bool
+	desc   *grpc.StreamDesc
 
-	ended error // what receiving ended with
+	received bool  // a message
+	ended    error // what receiving ended with
 
 	mu       sync.Mutex // sending and receiving may fail at once
 	last     *mapping.Error
 	returned error // what was returned for last
 }
 
-func (s *clientStream) SendMsg(m any) error { return s.translate(s.ClientStream.SendMsg(m)) }
-func (s *clientStream) CloseSend() error    { return s.translate(s.ClientStream.CloseSend()) }
+func (s *clientStream) SendMsg(m any) error {
+	err := s.ClientStream.SendMsg(m)
+	if err == nil || !s.client.isEnd(err) {
+		return s.translate(err)
+	}
+	if !s.desc.ClientStreams {
+		return nil // generated code asks for the status by receiving
+	}
+	// The caller stops sending now. gRPC may still repeat the stream, with what it has and
+	// then the end, which the server would take for all. Asked for the context, it does
+	// not.
+	s.Context()
+	return io.EOF
+}
+
+func (s *clientStream) CloseSend() error { return s.translate(s.ClientStream.CloseSend()) }
 
 func (s *clientStream) RecvMsg(m any) error {
-	err := s.ClientStream.RecvMsg(m)
-	if err == nil {
-		return nil
-	}
 	if s.ended != nil {
-		// Asked again, gRPC may return another error, that of an attempt before the last.
+		// Asked again, gRPC may return another error, that of an attempt before the last,
+		// or nothing for ever.
 		return s.ended
 	}
-	if s.replays && errors.Is(err, io.EOF) {
-		// When the last of gRPC's own retries fails while messages are replayed, gRPC
-		// returns the io.EOF of sending, which looks like a good end. The stream still
-		// knows its status.
-		if known := s.ClientStream.RecvMsg(m); known != nil {
-			err = known
-		}
+	err := s.ClientStream.RecvMsg(m)
+	if err != nil && !s.received && s.client.isEnd(err) {
+		err = s.emptyEnd(m)
 	}
+	s.received = s.received || err == nil
 	s.ended = s.translate(err)
 	return s.ended
+}
+
+// emptyEnd returns what a stream really ended with on which io.EOF came instead of the
+// first message. That may be the end of one without messages, or a lost status: once a
+// message has come, gRPC does not repeat the stream any more.
+func (s *clientStream) emptyEnd(m any) error {
+	if len(s.Trailer()) > 0 {
+		// The server has ended the stream, so that it knows its status, or there is a
+		// message yet. On one that gRPC has ended, receiving again could block for ever.
+		return s.ClientStream.RecvMsg(m)
+	}
+	if header, _ := s.Header(); len(header) > 0 && s.desc.ServerStreams {
+		return io.EOF
+	}
+	return lostStatus(s.ctx)
 }
 
 // translate returns the typed form of err. A stream that has ended returns its
@@ -195,7 +248,7 @@ func (s *clientStream) translate(err error) error {
 	if err == nil || err == io.EOF {
 		return err
 	}
-	e, typed := s.client.translate(err)
+	e, typed := s.client.translate(s.ctx, err)
 	if e == nil {
 		return typed
 	}

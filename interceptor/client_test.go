@@ -524,51 +524,143 @@ func TestEndOfRetriesIsNoEndOfStream(t *testing.T) {
 	}
 }
 
-// TestLostStatus is the same without the race: a stream that knows its status only
-// when asked again.
+// TestLostStatus is the same without the race. A stream whose server has answered knows
+// its status when it is asked again; another one must not be asked, because it might
+// never answer.
 func TestLostStatus(t *testing.T) {
 	down := status.Error(codes.Unavailable, "down")
+	wrapped := fmt.Errorf("max retries exhausted: %w", io.EOF)
+	answered := metadata.Pairs("content-type", "application/grpc")
+	cancelled, cancel := context.WithCancel(context.Background())
+	cancel()
+	serverStream, clientStream := &grpc.StreamDesc{ServerStreams: true}, &grpc.StreamDesc{ClientStreams: true}
 	for _, test := range []struct {
-		name string
-		recv []error
-		want error // nil: an *Error of down
+		name   string
+		ctx    context.Context
+		desc   *grpc.StreamDesc
+		stream scriptedStream
+		want   error
 	}{
-		{"io.EOF", []error{io.EOF, down}, nil},
-		{"wrapped io.EOF", []error{fmt.Errorf("max retries exhausted: %w", io.EOF), down}, nil},
-		{"a good end", []error{io.EOF, io.EOF}, io.EOF},
+		{"io.EOF", nil, serverStream, scriptedStream{recv: []error{io.EOF, down}, trailer: answered}, down},
+		{"wrapped io.EOF", nil, serverStream, scriptedStream{recv: []error{wrapped, down}, trailer: answered}, down},
+		{"a message after all", nil, serverStream, scriptedStream{recv: []error{io.EOF, nil, io.EOF}, trailer: answered}, io.EOF},
+		{"a good end", nil, serverStream, scriptedStream{recv: []error{io.EOF, io.EOF}, trailer: answered}, io.EOF},
+		{"a good end after headers", nil, serverStream, scriptedStream{recv: []error{io.EOF}, header: answered}, io.EOF},
+		{"a good end after a message", nil, serverStream, scriptedStream{recv: []error{nil, io.EOF}}, io.EOF},
+		{"no answer", nil, serverStream, scriptedStream{recv: []error{io.EOF}}, lost},
+		{"no answer, wrapped", nil, serverStream, scriptedStream{recv: []error{wrapped}}, lost},
+		{"no answer within the time", cancelled, serverStream, scriptedStream{recv: []error{io.EOF}}, status.FromContextError(context.Canceled).Err()},
+		{"no reply", nil, clientStream, scriptedStream{recv: []error{io.EOF}, header: answered}, lost},
+		{"a reply after all", nil, clientStream, scriptedStream{recv: []error{io.EOF, nil, io.EOF}, trailer: answered}, io.EOF},
 	} {
-		streamer := func(context.Context, *grpc.StreamDesc, *grpc.ClientConn, string, ...grpc.CallOption) (grpc.ClientStream, error) {
-			return &scriptedStream{recv: test.recv}, nil
-		}
 		for name, opts := range map[string][]interceptor.ClientOption{
 			"alone":        nil,
 			"reading code": {interceptor.WithInBand(nil), interceptor.WithInBandStreams("/s/m")},
 		} {
-			stream, err := interceptor.StreamClient(opts...)(context.Background(), &grpc.StreamDesc{ClientStreams: true, ServerStreams: true}, nil, "/s/m", streamer)
-			if err != nil {
-				t.Fatal(err)
+			t.Run(test.name+"/"+name, func(t *testing.T) {
+				ctx := test.ctx
+				if ctx == nil {
+					ctx = context.Background()
+				}
+				stream := test.stream.open(ctx, t, test.desc, opts...)
+				var ended []error
+				for len(ended) < 3 {
+					if err := stream.RecvMsg(new(testgrpc.EchoStatus)); err != nil {
+						ended = append(ended, err)
+					}
+				}
+				for _, err := range ended {
+					if err != ended[0] {
+						t.Errorf("got %v again, want %v", err, ended[0])
+					}
+				}
+				if test.want == io.EOF {
+					if ended[0] != io.EOF {
+						t.Errorf("got %v, want %v itself", ended[0], io.EOF)
+					}
+				} else if e := typed(t, ended[0]); !errors.Is(e.GRPCStatus().Err(), test.want) || errors.Is(e, io.EOF) {
+					t.Errorf("got %v, want %v", e, test.want)
+				}
+			})
+		}
+	}
+}
+
+// lost is what a call ends with of which gRPC does not know the status.
+var lost = status.Error(codes.Unavailable, "the call ended, and its status is lost")
+
+// TestLostStatusOfAUnaryCall: in the same case gRPC returns io.EOF for a unary call.
+func TestLostStatusOfAUnaryCall(t *testing.T) {
+	var events []interceptor.Event
+	observer := interceptor.WithObserver(func(_ context.Context, ev interceptor.Event) { events = append(events, ev) })
+	ended, cancel := context.WithCancel(context.Background())
+	cancel()
+	for _, opts := range [][]interceptor.ClientOption{
+		nil,
+		{observer},
+		{observer, interceptor.WithInBand(nil)},
+		{observer, interceptor.WithRetry(interceptor.RetryPolicy{MaxAttempts: 1})},
+	} {
+		for _, test := range []struct {
+			ctx  context.Context
+			err  error
+			want error
+		}{
+			{context.Background(), io.EOF, lost},
+			{context.Background(), fmt.Errorf("max retries exhausted: %w", io.EOF), lost},
+			{ended, io.EOF, status.FromContextError(context.Canceled).Err()},
+		} {
+			events = nil
+			invoker := func(context.Context, string, any, any, *grpc.ClientConn, ...grpc.CallOption) error { return test.err }
+			err := interceptor.UnaryClient(opts...)(test.ctx, "/s/m", nil, new(testgrpc.EchoStatus), nil, invoker)
+			if e := typed(t, err); !errors.Is(e.GRPCStatus().Err(), test.want) || errors.Is(e, io.EOF) || e.Origin() == mapping.OriginPeer {
+				t.Errorf("of %v the client got %v of origin %v, want %v", test.err, e, e.Origin(), test.want)
 			}
-			for range 2 {
-				err := stream.RecvMsg(nil)
-				if test.want != nil && err != test.want {
-					t.Errorf("%s, %s: got %v, want %v itself", test.name, name, err, test.want)
-				}
-				if test.want == nil && typed(t, err).GRPCCode() != codes.Unavailable {
-					t.Errorf("%s, %s: got %v, want %v", test.name, name, err, down)
-				}
+			if len(opts) > 0 && (len(events) != 1 || error(events[0].Error) != err || events[0].Cause == nil) {
+				t.Errorf("of %v the observer saw %v, want %v", test.err, events, err)
 			}
 		}
 	}
 }
 
+// TestEndWhileSending: that the stream is over, gRPC says by io.EOF, or wraps it when no
+// attempt is left. Callers get io.EOF itself, and gRPC must not repeat the stream with
+// less than they meant to send; or they get nothing where there is but one message.
+func TestEndWhileSending(t *testing.T) {
+	down := status.Error(codes.Unavailable, "down")
+	for _, send := range []error{io.EOF, fmt.Errorf("max retries exhausted: %w", io.EOF)} {
+		for _, test := range []struct {
+			desc *grpc.StreamDesc
+			want error
+		}{
+			{&grpc.StreamDesc{ClientStreams: true}, io.EOF},
+			{&grpc.StreamDesc{ServerStreams: true}, nil},
+		} {
+			committed := 0
+			stream := scriptedStream{send: send, recv: []error{down}, committed: &committed}.open(context.Background(), t, test.desc)
+			if err := stream.SendMsg(nil); err != test.want {
+				t.Errorf("sending: got %v, want %v", err, test.want)
+			}
+			if (committed > 0) != test.desc.ClientStreams {
+				t.Errorf("may gRPC repeat the stream? %t, want %t", committed == 0, !test.desc.ClientStreams)
+			}
+			if err := stream.RecvMsg(nil); typed(t, err).GRPCCode() != codes.Unavailable {
+				t.Errorf("receiving: got %v, want %v", err, down)
+			}
+		}
+	}
+	typedEnd := sdk.InstanceNotFound.Wrap(io.EOF) // by an interceptor inside
+	stream := scriptedStream{send: typedEnd}.open(context.Background(), t, &grpc.StreamDesc{ClientStreams: true})
+	if err := stream.SendMsg(nil); err != error(typedEnd) {
+		t.Errorf("sending: got %v, want %v", err, typedEnd)
+	}
+}
+
 // TestFirstErrorStays: when the context ends while gRPC waits for a connection to
 // repeat a stream on, receiving returns that, and from then on what the attempt before
-// has failed with.
+// has failed with. Nobody asks.
 func TestFirstErrorStays(t *testing.T) {
-	recv := []error{status.Error(codes.Canceled, "context canceled"), status.Error(codes.Unavailable, "connection reset")}
-	streamer := func(context.Context, *grpc.StreamDesc, *grpc.ClientConn, string, ...grpc.CallOption) (grpc.ClientStream, error) {
-		return &scriptedStream{recv: recv}, nil
-	}
+	ended := status.Error(codes.Canceled, "context canceled")
 	for name, opts := range map[string][]interceptor.ClientOption{
 		"alone":        nil,
 		"reading code": {interceptor.WithInBand(nil), interceptor.WithInBandStreams("/s/m")},
@@ -576,13 +668,10 @@ func TestFirstErrorStays(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var events []interceptor.Event
 			opts := append(opts, interceptor.WithObserver(func(_ context.Context, ev interceptor.Event) { events = append(events, ev) }))
-			stream, err := interceptor.StreamClient(opts...)(context.Background(), &grpc.StreamDesc{ServerStreams: true}, nil, "/s/m", streamer)
-			if err != nil {
-				t.Fatal(err)
-			}
+			stream := scriptedStream{recv: []error{ended}}.open(context.Background(), t, &grpc.StreamDesc{ServerStreams: true}, opts...)
 			first := stream.RecvMsg(nil)
 			if !errors.Is(first, context.Canceled) {
-				t.Errorf("got %v, want %v", first, recv[0])
+				t.Errorf("got %v, want %v", first, ended)
 			}
 			for range 2 {
 				if again := stream.RecvMsg(nil); again != first {
@@ -598,36 +687,56 @@ func TestFirstErrorStays(t *testing.T) {
 // goes on to an end of its own.
 func TestErrorOfSendingIsNoEnd(t *testing.T) {
 	refused, ended := status.Error(codes.InvalidArgument, "no such field"), status.Error(codes.NotFound, "gone")
-	streamer := func(context.Context, *grpc.StreamDesc, *grpc.ClientConn, string, ...grpc.CallOption) (grpc.ClientStream, error) {
-		return &scriptedStream{send: refused, recv: []error{ended}}, nil
-	}
-	stream, err := interceptor.StreamClient()(context.Background(), &grpc.StreamDesc{ClientStreams: true, ServerStreams: true}, nil, "/s/m", streamer)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for range 2 {
+	stream := scriptedStream{send: refused, recv: []error{nil, ended}}.open(context.Background(), t, &grpc.StreamDesc{ClientStreams: true, ServerStreams: true})
+	for _, want := range []codes.Code{codes.OK, codes.NotFound} {
 		if err := stream.SendMsg(nil); status.Code(err) != codes.InvalidArgument {
 			t.Errorf("sending: got %v, want %v", err, refused)
 		}
-		if err := stream.RecvMsg(nil); status.Code(err) != codes.NotFound {
-			t.Errorf("receiving: got %v, want %v", err, ended)
+		if err := stream.RecvMsg(nil); status.Code(err) != want {
+			t.Errorf("receiving: got %v, want %v", err, want)
 		}
 	}
 }
 
-// scriptedStream fails to send by send, and receives the others, the last one for ever.
+// scriptedStream fails to send by send, and receives the errors in recv, nil for a
+// message. To receive more would block for ever.
 type scriptedStream struct {
 	grpc.ClientStream
-	send error
-	recv []error
+	t               *testing.T
+	send            error
+	recv            []error
+	header, trailer metadata.MD
+	committed       *int // how often Context was called, which keeps gRPC from repeating the stream
 }
 
-func (s *scriptedStream) SendMsg(any) error { return s.send }
+// open returns a copy of s as our interceptor wraps it, for the method /s/m.
+func (s scriptedStream) open(ctx context.Context, t *testing.T, desc *grpc.StreamDesc, opts ...interceptor.ClientOption) grpc.ClientStream {
+	t.Helper()
+	s.t = t
+	stream, err := interceptor.StreamClient(opts...)(ctx, desc, nil, "/s/m",
+		func(context.Context, *grpc.StreamDesc, *grpc.ClientConn, string, ...grpc.CallOption) (grpc.ClientStream, error) {
+			return &s, nil
+		})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return stream
+}
+
+func (s *scriptedStream) SendMsg(any) error            { return s.send }
+func (s *scriptedStream) Header() (metadata.MD, error) { return s.header, nil }
+func (s *scriptedStream) Trailer() metadata.MD         { return s.trailer }
+
+func (s *scriptedStream) Context() context.Context {
+	*s.committed++
+	return context.Background()
+}
 
 func (s *scriptedStream) RecvMsg(any) error {
-	err := s.recv[0]
-	if len(s.recv) > 1 {
-		s.recv = s.recv[1:]
+	if len(s.recv) == 0 {
+		s.t.Fatal("received from a stream that would block for ever")
 	}
+	err := s.recv[0]
+	s.recv = s.recv[1:]
 	return err
 }

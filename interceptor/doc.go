@@ -51,7 +51,8 @@
 //
 // # Invariants
 //
-//   - nil stays nil, and io.EOF of a client stream stays io.EOF.
+//   - nil stays nil, and io.EOF of a client stream stays io.EOF, except where gRPC repeated
+//     a call by itself and lost its status: that is UNAVAILABLE.
 //   - A call that succeeds allocates nothing more; a client stream one wrapper; a call
 //     that could be repeated at most two things.
 //   - Response headers are never touched.

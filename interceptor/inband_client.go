@@ -29,9 +29,9 @@ func (c *client) unaryInBand(ctx context.Context, method string, req, reply any,
 
 // settle returns what an attempt came to: as translate does where gRPC returned an
 // error, and else the error in the reply, if there is one.
-func (c *client) settle(method string, reply any, err error) (typed error, e *mapping.Error, cause error) {
+func (c *client) settle(ctx context.Context, method string, reply any, err error) (typed error, e *mapping.Error, cause error) {
 	if err != nil {
-		e, typed = c.translate(err)
+		e, typed = c.translate(ctx, err)
 		return typed, e, err
 	}
 	if c.inBand != nil {
@@ -67,7 +67,7 @@ func (c *client) openInBand(ctx context.Context, desc *grpc.StreamDesc, cc *grpc
 		cancel()
 		return nil, c.report(ctx, method, start, err)
 	}
-	s := &clientStream{ClientStream: inner, client: c, ctx: ctx, method: method, start: start, replays: replays(desc, cc, method)}
+	s := &clientStream{ClientStream: inner, client: c, ctx: ctx, method: method, start: start, desc: desc}
 	return &inBandStream{clientStream: s, cancel: cancel, replies: desc.ServerStreams}, nil
 }
 

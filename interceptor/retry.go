@@ -75,7 +75,7 @@ func (c *unaryCall) run() error {
 	for {
 		err := c.invoker(c.ctx, c.method, c.req, c.reply, c.cc, c.opts...)
 		c.attempts++
-		typed, e, err := c.client.settle(c.method, c.reply, err)
+		typed, e, err := c.client.settle(c.ctx, c.method, c.reply, err)
 		if typed == nil {
 			c.client.retry.budgets.refund(c.cc)
 			return nil

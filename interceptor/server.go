@@ -136,13 +136,7 @@ func (s *server) prepare(ctx context.Context, method string, err error) (e *mapp
 // logs and metrics that stand outside, an error that is io.EOF is a stream that ended
 // well; what e says is that the call failed.
 func hideEOF(e *mapping.Error) *mapping.Error {
-	ends := false
-	rpcerr.Walk(e.Unwrap(), func(err error) bool {
-		x, ok := err.(interface{ Is(error) bool })
-		ends = err == io.EOF || ok && x.Is(io.EOF)
-		return !ends
-	})
-	if !ends {
+	if !isEOF(e.Unwrap()) {
 		return e
 	}
 	return e.WithCause(notEOF{e.Unwrap()})
