@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"strconv"
@@ -269,75 +268,6 @@ func TestObserverSeesRepeatedAttemptsOfACallThatSucceeds(t *testing.T) {
 	if retrying != 2 || final != 0 {
 		t.Errorf("the observer saw %d repeated attempts and %d final errors, want 2 and 0", retrying, final)
 	}
-}
-
-// cutProxy forwards TCP connections until it is told to cut them.
-type cutProxy struct {
-	lis     net.Listener
-	backend string
-	refuse  atomic.Int64 // so many connections are closed as soon as they are made
-	mu      sync.Mutex
-	conns   []net.Conn
-	wg      sync.WaitGroup
-}
-
-func startProxy(t *testing.T, backend string) *cutProxy {
-	t.Helper()
-	lis, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := &cutProxy{lis: lis, backend: backend}
-	p.wg.Add(1)
-	go p.serve()
-	t.Cleanup(func() {
-		_ = lis.Close()
-		p.cut()
-		p.wg.Wait()
-	})
-	return p
-}
-
-func (p *cutProxy) serve() {
-	defer p.wg.Done()
-	for {
-		in, err := p.lis.Accept()
-		if err != nil {
-			return
-		}
-		if p.refuse.Add(-1) >= 0 {
-			_ = in.Close()
-			continue
-		}
-		out, err := net.Dial("tcp", p.backend)
-		if err != nil {
-			_ = in.Close()
-			continue
-		}
-		p.mu.Lock()
-		p.conns = append(p.conns, in, out)
-		p.mu.Unlock()
-		p.wg.Add(2)
-		go p.copy(in, out)
-		go p.copy(out, in)
-	}
-}
-
-func (p *cutProxy) copy(dst, src net.Conn) {
-	defer p.wg.Done()
-	_, _ = io.Copy(dst, src)
-	_ = dst.Close()
-	_ = src.Close()
-}
-
-// cut closes all connections.
-func (p *cutProxy) cut() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, c := range p.conns {
-		_ = c.Close()
-	}
-	p.conns = nil
 }
 
 func TestCutAfterTheRequestWasWritten(t *testing.T) {
