@@ -7,6 +7,7 @@ MAKEFLAGS += --warn-undefined-variables --no-builtin-rules --no-print-directory
 # A count rather than a time, so that a slow machine fuzzes as much as a fast one.
 FUZZTIME ?= 20000x
 BENCHCOUNT ?= 1
+SOAK ?= 1000000
 
 # The tools have mod files of their own, so that users of the module never see what the tools
 # depend on, and so that checksums are verified all the same. A newer version:
@@ -34,6 +35,10 @@ test: ## Run the tests
 .PHONY: race
 race: ## Run the tests under the race detector
 	CGO_ENABLED=1 go test -race ./...
+
+.PHONY: soak
+soak: ## Make SOAK (1000000) calls while connections break, and judge every error
+	go test -run '^TestSoak$$' -count=1 -timeout 2h -v ./interceptor -soak $(SOAK)
 
 .PHONY: fuzz
 fuzz: ## Run every fuzz target for FUZZTIME (20000x)
@@ -150,8 +155,11 @@ nested: ## Vet and test the modules below this one
 compare: ## Compare with other libraries, by what arrives and what it costs
 	cd examples/compare && go run .
 
+# The million takes minutes.
+ci: SOAK := 50000
+
 .PHONY: ci
-ci: lint checkgenerate breaking breaking-selftest readme plugin-test floor race fuzz newest nested interop ## Everything that has to pass
+ci: lint checkgenerate breaking breaking-selftest readme plugin-test floor race soak fuzz newest nested interop ## Everything that has to pass
 
 .PHONY: clean
 clean: ## Remove what the targets above leave behind

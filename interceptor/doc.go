@@ -23,9 +23,13 @@
 //	server:  metrics → logging → STATUSMAP → recovery → auth → handler
 //	client:  metrics → logging → STATUSMAP → other retry → network
 //
-// What stands outside sees the mapped error, and through Unwrap also the cause.
-// What stands inside sees what the handler returned, or the plain status. Stats
+// What stands outside sees the mapped error, and through Unwrap also the cause, except
+// that errors.Is does not find io.EOF in it: others take that for the good end of a
+// call. What stands inside sees what the handler returned, or the plain status. Stats
 // handlers, those of OpenTelemetry for instance, see the mapped code in any order.
+//
+// A panic that nothing inside recovers passes by, unless there is [WithRecovery]. What a
+// recovery outside makes of it is sent as it is.
 //
 // # Retry
 //

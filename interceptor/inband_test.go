@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	testgrpc "google.golang.org/grpc/interop/grpc_testing"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/stats"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/prototext"
 	"google.golang.org/protobuf/proto"
@@ -365,6 +366,53 @@ func TestNestedRepliesByOneDescription(t *testing.T) {
 	}
 	if e, _ := inBand.FromReply(nestedMethod, got); e.Code() != rest.FunctionNotFound {
 		t.Errorf("FromReply = %v, want 4115", e)
+	}
+}
+
+// An error that goes out in a reply is a success to other interceptors and to stats
+// handlers; one that goes out as a status is what the client gets.
+func TestWhoSeesAnInBandReply(t *testing.T) {
+	service := replying(func(context.Context) ([]proto.Message, error) { return nil, sdk.InstanceNotFound.Wrap(errSecret) })
+	for _, test := range []struct {
+		name   string
+		client []grpc.DialOption
+		want   codes.Code
+	}{
+		{"old", nil, codes.OK},
+		{"new", interceptor.DialOptions(), codes.NotFound},
+	} {
+		ends := make(callEnds, 1)
+		var outside error
+		outer := grpc.ChainUnaryInterceptor(func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+			reply, err := handler(ctx, req)
+			outside = err
+			return reply, err
+		})
+		var seen events
+		options := append([]grpc.ServerOption{grpc.StatsHandler(ends), outer},
+			interceptor.ServerOptions(interceptor.WithInBandReplies(nil), seen.option())...)
+		_, _ = call(t, service.start(t, options, test.client...), topMethod)
+		if got := status.Code(<-ends); got != test.want {
+			t.Errorf("%s client: the stats handler sees %v, want %v", test.name, got, test.want)
+		}
+		if got := status.Code(outside); got != test.want {
+			t.Errorf("%s client: the interceptor outside sees %v, want %v", test.name, got, test.want)
+		}
+		if evs := seen.all(); len(evs) != 1 || !errors.Is(evs[0].Cause, errSecret) {
+			t.Errorf("%s client: observed %+v, want the handler's error", test.name, evs)
+		}
+	}
+}
+
+// callEnds gets the error of every call that ends, nil for success.
+type callEnds chan error
+
+func (callEnds) TagRPC(ctx context.Context, _ *stats.RPCTagInfo) context.Context   { return ctx }
+func (callEnds) TagConn(ctx context.Context, _ *stats.ConnTagInfo) context.Context { return ctx }
+func (callEnds) HandleConn(context.Context, stats.ConnStats)                       {}
+func (c callEnds) HandleRPC(_ context.Context, s stats.RPCStats) {
+	if end, ok := s.(*stats.End); ok {
+		c <- end.Error
 	}
 }
 

@@ -118,6 +118,9 @@ func WithCodeInMetadata() ServerOption {
 // the process. The client gets what it gets for any unknown error; panic value and
 // stack go to the observer and nowhere else. A panic with [http.ErrAbortHandler]
 // reports no stack, as in net/http. [runtime.Goexit] is not a panic and goes on.
+//
+// Without it a panic goes on to what stands outside. An interceptor there that recovers
+// it decides alone what the client gets, which may be the stack.
 func WithRecovery() ServerOption {
 	return serverOption(func(s *server) { s.recovers = true })
 }
