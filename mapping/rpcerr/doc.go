@@ -35,7 +35,8 @@
 //     last to the first;
 //  2. the message, down to a quarter of the budget;
 //  3. metadata values, the longest first; the keys stay;
-//  4. the rest of the metadata;
+//  4. the rest of the metadata; of a status without a code of ours, what its author wrote
+//     in the place of our details: google.rpc.ErrorInfo, then RetryInfo;
 //  5. the message, as far as needed.
 //
 // # Invariants

@@ -192,7 +192,10 @@ func (e *Error) sealReceived(w *Wire) *Error {
 	if sends == came {
 		return e
 	}
-	return e.withRetryInfo(sends)
+	if relayed := e.withRetryInfo(sends); Size(relayed.received) <= w.budget() {
+		return relayed
+	}
+	return e.derive().seal(w)
 }
 
 // withRetryInfo returns e with or without google.rpc.RetryInfo in the status it came
@@ -422,7 +425,8 @@ const messageShare = 4
 //     last to the first;
 //  2. the message, to a quarter of the budget;
 //  3. metadata values, the longest first, each to nothing; the keys stay;
-//  4. the rest of the metadata;
+//  4. the rest of the metadata, and what others wrote in the place of ours: ErrorInfo,
+//     then RetryInfo;
 //  5. the message, as far as needed.
 //
 // Domain, number, reason, gRPC code, retry hint and request id are never trimmed, nor
@@ -432,7 +436,7 @@ func (d *draft) fit(budget int) {
 		return
 	}
 	d.trimmed = true
-	d.dropForeign(budget)
+	d.dropForeign(budget, dropOrder(d.foreign))
 	if d.fits(budget) {
 		return
 	}
@@ -442,6 +446,7 @@ func (d *draft) fit(budget int) {
 		return
 	}
 	d.metadata = slices.DeleteFunc(slices.Clone(d.metadata), func(p pair) bool { return !d.isNumber(p) })
+	d.dropForeign(budget, standardOrder(d.foreign))
 	for over := d.size() - budget; over > 0 && d.message != ""; over = d.size() - budget {
 		// A byte of the message costs at least two and a third on the wire.
 		d.message = cutPercent(d.message, max(0, percentSize(d.message)-max(1, over/3)))
@@ -474,10 +479,11 @@ func (d *draft) bound() int {
 // firstToGo are the types of details that are dropped before others.
 var firstToGo = [...]string{"google.rpc.LocalizedMessage", debugInfoType, "google.rpc.Help"}
 
-// dropForeign drops as many details of others as it takes to fit, all if that is not
-// enough. It halves its way to the number, for a peer may have sent very many.
-func (d *draft) dropForeign(budget int) {
-	all, order := d.foreign, dropOrder(d.foreign)
+// dropForeign drops as many details of others as it takes to fit, in that order of their
+// indices, all of these if that is not enough. It halves its way to the number, for a
+// peer may have sent very many.
+func (d *draft) dropForeign(budget int, order []int) {
+	all := d.foreign
 	drop := func(n int) {
 		dropped := make([]bool, len(all))
 		for _, i := range order[:n] {
@@ -490,13 +496,13 @@ func (d *draft) dropForeign(budget int) {
 			}
 		}
 	}
-	drop(sort.Search(len(all), func(n int) bool { drop(n); return d.fits(budget) }))
+	drop(sort.Search(len(order), func(n int) bool { drop(n); return d.fits(budget) }))
 }
 
-// dropOrder returns the indices of details in the order in which they are dropped.
+// dropOrder returns the indices of details in the order in which they are dropped. What
+// others wrote in the place of ours is not among them.
 func dropOrder(details []*anypb.Any) []int {
 	order := make([]int, 0, len(details))
-	var rest []int
 	for _, name := range firstToGo {
 		for i, a := range details {
 			if typeName(a.GetTypeUrl()) == name {
@@ -504,17 +510,30 @@ func dropOrder(details []*anypb.Any) []int {
 			}
 		}
 	}
-	var last []int // what others wrote in the place of ours
 	for i := len(details) - 1; i >= 0; i-- {
-		switch url := details[i].GetTypeUrl(); {
-		case isOurs(url):
-			last = append(last, i)
-		case !slices.Contains(firstToGo[:], typeName(url)):
-			rest = append(rest, i)
+		if url := details[i].GetTypeUrl(); !isStandard(url) && !slices.Contains(firstToGo[:], typeName(url)) {
+			order = append(order, i)
 		}
 	}
-	return append(append(order, rest...), last...)
+	return order
 }
+
+// standardOrder returns the indices of the details that others wrote in the place of
+// ours, in the order in which they are dropped: a status has them only if it has no code
+// of ours, and then they are all that clients have to go by.
+func standardOrder(details []*anypb.Any) []int {
+	var order []int
+	for _, name := range [...]string{googleInfoType, retryInfoType} {
+		for i := len(details) - 1; i >= 0; i-- {
+			if isType(details[i].GetTypeUrl(), name) {
+				order = append(order, i)
+			}
+		}
+	}
+	return order
+}
+
+func isStandard(url string) bool { return isType(url, googleInfoType) || isType(url, retryInfoType) }
 
 // emptyValues empties as many metadata values as it takes to fit, the longest first
 // and of several the last; all if that is not enough.

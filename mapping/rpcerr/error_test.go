@@ -21,6 +21,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/testing/protocmp"
 	"google.golang.org/protobuf/types/known/anypb"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	spb "google.golang.org/genproto/googleapis/rpc/status"
 
@@ -485,6 +486,46 @@ func TestDecoderFromError(t *testing.T) {
 		if e, ok := decoder.FromStatus(st); ok || e != nil {
 			t.Errorf("FromStatus(%v) = %v, %v; want nothing", st, e, ok)
 		}
+	}
+}
+
+// What is relayed stays within the budget where the method here is idempotent and that of
+// the peer was not, so that RetryInfo is added to what the peer sent.
+func TestRelayedWithRetryInfoFitsTheBudget(t *testing.T) {
+	decoder := &rpcerr.Decoder{Catalogs: []*rpcerr.Catalog{sdk.Catalog()}}
+	info := &errorsv1.ErrorInfo{Domain: sdk.Domain, Number: 3002, Retry: &errorsv1.RetryHint{Class: errorsv1.RetryClass_RETRY_CLASS_IDEMPOTENT, DelayMs: 70}}
+	filler := &errdetails.DebugInfo{Detail: strings.Repeat("f", 2745)}
+	received := statusOf(codes.Unavailable, "lost", info, filler)
+	if size := rpcerr.Size(received.Proto()); size > rpcerr.DefaultBudget || size < rpcerr.DefaultBudget-50 {
+		t.Fatalf("the status takes %d bytes, want just below %d", size, rpcerr.DefaultBudget)
+	}
+	e, _ := decoder.FromStatus(received)
+	sealed := e.Seal(rpcerr.Wire{Idempotent: true})
+	if size := rpcerr.Size(sealed.GRPCStatus().Proto()); size > rpcerr.DefaultBudget {
+		t.Errorf("relayed it takes %d bytes", size)
+	}
+	again, _ := decoder.FromStatus(sealed.GRPCStatus())
+	if again.Code() != sdk.InnerCommunication || again.Retry() != e.Retry() || !again.Trimmed() {
+		t.Errorf("relayed: %v, %v, trimmed %v", again, again.Retry(), again.Trimmed())
+	}
+}
+
+// What others wrote in the place of our details goes after what else is large.
+func TestPlainStatusKeepsItsReasonAndHint(t *testing.T) {
+	wait := &errdetails.RetryInfo{RetryDelay: durationpb.New(3 * time.Second)}
+	reason := &errdetails.ErrorInfo{Reason: "THEIR_REASON", Domain: "their.domain"}
+	help := &errdetails.Help{Links: []*errdetails.Help_Link{{Url: "https://example.com"}}}
+	e := rpcerr.Plain(codes.Unavailable, strings.Repeat("错", 4000)).WithDetails(wait, help, reason)
+	st := e.Seal(rpcerr.Wire{Budget: rpcerr.MinBudget}).GRPCStatus().Proto()
+	var kept []string
+	for _, d := range st.Details {
+		kept = append(kept, string(d.MessageName()))
+	}
+	if diff := cmp.Diff([]string{"google.rpc.RetryInfo", "google.rpc.ErrorInfo"}, kept); diff != "" {
+		t.Errorf("details (-want +got):\n%s", diff)
+	}
+	if size := rpcerr.Size(st); size > rpcerr.MinBudget || st.Message == "" {
+		t.Errorf("%d bytes, message %q", size, st.Message)
 	}
 }
 
