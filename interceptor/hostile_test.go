@@ -251,7 +251,7 @@ func hostileCases() []hostile {
 		{name: "Unwrap panics", returned: panicsIn{"Unwrap"}, want: is3003},
 		{name: "GRPCStatus panics", returned: panicsIn{"GRPCStatus"}, want: is3003},
 		{name: "GRPCStatus panics behind a code", returned: errors.Join(sdk.InstanceNotFound, panicsIn{"GRPCStatus"}), want: is1003},
-		{name: "GRPCStatus panics before a code", returned: errors.Join(panicsIn{"GRPCStatus"}, sdk.InstanceNotFound), want: is3003},
+		{name: "GRPCStatus panics before a code", returned: errors.Join(panicsIn{"GRPCStatus"}, sdk.InstanceNotFound), want: is1003},
 		{name: "Is agrees to anything", returned: isAnything{}, want: "sdk.yuanrong/1001 InvalidArgument NEVER"},
 		{name: "an uncomparable type", returned: uncomparable{"other"}, want: is3003},
 		{name: "an uncomparable value in a comparable type", returned: boxed{[]string{"x"}}, want: is3003},

@@ -21,8 +21,8 @@ type Mapper struct {
 	// means 3003 (sdk.InnerSystemError).
 	Fallback Code
 	// Relay decides about errors that another service sent and our client
-	// interceptor decoded; nil means [Relay]. Where it returns nil the client gets
-	// the Fallback.
+	// interceptor decoded; nil means [Relay]. Where it returns nil or panics the client
+	// gets the Fallback.
 	Relay func(*Error) *Error
 	// DebugInfo lets google.rpc.DebugInfo cross. By default it is removed from whatever
 	// has it, a handler's own error included: stack traces are for the team that wrote
@@ -43,8 +43,8 @@ type Mapper struct {
 //     DEADLINE_EXCEEDED.
 //
 // Everything else is the Fallback, 3003 by default, with the catalogue's text: plain
-// errors, typed nils, statuses that are nil or OK, errors whose methods panic. So is what
-// lies deeper than 1000 errors.
+// errors, typed nils, statuses that are nil or OK. So is what lies deeper than 1000
+// errors. An error whose method panics does not match, and the search goes on behind it.
 //
 // The context is the one of the call: when it has ended, a downstream call that
 // failed with CANCELLED or DEADLINE_EXCEEDED has the same cause, and counts as
@@ -147,10 +147,21 @@ func (m *Mapper) relay(ctx context.Context, e *Error) *Error {
 	if m.Relay == nil {
 		return Relay(e)
 	}
-	if relayed := m.Relay(e); relayed != nil {
+	if relayed := decide(m.Relay, e); relayed != nil {
 		return relayed
 	}
 	return m.fallback().AsError()
+}
+
+// decide asks a policy. One that panics has decided nothing, and the search must not go
+// on: it would find the status that the policy is there to hold back.
+func decide(policy func(*Error) *Error, e *Error) (relayed *Error) {
+	defer func() {
+		if recover() != nil {
+			relayed = nil
+		}
+	}()
+	return policy(e)
 }
 
 func (m *Mapper) fallback() Code {

@@ -452,6 +452,25 @@ func TestWalk(t *testing.T) {
 }
 
 // TestDecoderFromError finds the first error that says something, and nothing where
+// A nilWrapper panics when it is nil, as errors do that nobody expects to be.
+type nilWrapper struct{ err error }
+
+func (w *nilWrapper) Error() string { return w.err.Error() }
+func (w *nilWrapper) Unwrap() error { return w.err }
+
+func TestWalkGoesOnBehindPanics(t *testing.T) {
+	last := errors.New("last")
+	visits := 0
+	rpcerr.Walk(errors.Join((*nilWrapper)(nil), last), func(err error) bool {
+		visits++
+		_ = err.Error() // that of the join panics too
+		return err != last
+	})
+	if visits != 3 {
+		t.Errorf("visited %d errors, want 3", visits)
+	}
+}
+
 // none does.
 func TestDecoderFromError(t *testing.T) {
 	decoder := &rpcerr.Decoder{Catalogs: []*rpcerr.Catalog{sdk.Catalog()}}
