@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
@@ -26,7 +27,11 @@ func (e *Error) deriveFrom(from *Error) {
 		e.metadata = scanMetadata(from.googleInfo())
 		details, damaged := foreignDetails(from.received, from.code)
 		e.trimmed = e.trimmed || damaged
-		if reason := from.Reason(); len(details) > 0 || !from.code.Listed() && reason != "" {
+		reason := ""
+		if !from.code.Listed() {
+			reason = from.Reason()
+		}
+		if len(details) > 0 || reason != "" {
 			*e.uncommon() = rare{details: details, reason: reason, attempts: from.Attempts()}
 		}
 	}
@@ -88,8 +93,9 @@ func (e *Error) WithRequestID(id string) *Error {
 const maxRequestID = 128
 
 func validRequestID(id string) string {
-	if len(id) > maxRequestID {
-		id = strings.Clone(cut(id, maxRequestID)) // not to keep the rest
+	// Bytes are cut before characters: invalid ones may go on for long.
+	if n := maxRequestID + utf8.UTFMax; len(id) > n {
+		id = strings.Clone(id[:n]) // not to keep the rest
 	}
 	return cut(validUTF8(id), maxRequestID)
 }

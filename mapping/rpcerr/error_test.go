@@ -195,6 +195,7 @@ func TestRequestID(t *testing.T) {
 	for _, test := range []struct{ id, want string }{
 		{"", ""}, {"r-1", "r-1"}, {"r\xff", "r\uFFFD"}, {strings.Repeat("x", 129), strings.Repeat("x", 128)},
 		{strings.Repeat("重", 43), strings.Repeat("重", 42)},
+		{"r" + strings.Repeat("\x9f", 200), "r\uFFFD"},
 	} {
 		if got := sdk.ParamInvalid.Errorf("").WithRequestID(test.id).RequestID(); got != test.want {
 			t.Errorf("WithRequestID(%q) gives %q, want %q", test.id, got, test.want)
@@ -451,7 +452,6 @@ func TestWalk(t *testing.T) {
 	rpcerr.Walk(nil, func(error) bool { t.Error("visited nil"); return true })
 }
 
-// TestDecoderFromError finds the first error that says something, and nothing where
 // A nilWrapper panics when it is nil, as errors do that nobody expects to be.
 type nilWrapper struct{ err error }
 
@@ -471,6 +471,7 @@ func TestWalkGoesOnBehindPanics(t *testing.T) {
 	}
 }
 
+// TestDecoderFromError finds the first error that says something, and nothing where
 // none does.
 func TestDecoderFromError(t *testing.T) {
 	decoder := &rpcerr.Decoder{Catalogs: []*rpcerr.Catalog{sdk.Catalog()}}
