@@ -256,11 +256,13 @@ func scanHint(r Retry, b []byte) Retry {
 		case 0:
 			return r
 		case varintTag(hintClass):
-			// Classes of a later version are unknown here, and so mean Never.
-			if num > uint64(HigherLevel) {
-				num = uint64(Never)
+			// Classes of a later version are unknown here, and so mean Never. As any enum
+			// it has 32 bits.
+			class := uint32(num)
+			if class > uint32(HigherLevel) {
+				class = uint32(Never)
 			}
-			r.Class = RetryClass(num)
+			r.Class = RetryClass(class)
 		case varintTag(hintDelay):
 			r.Delay = time.Duration(uint32(num)) * time.Millisecond
 		}
@@ -382,19 +384,10 @@ func metadataValue(b []byte, want string) string {
 // scanRetryInfo reads the delay of a google.rpc.RetryInfo, 0 if it has none or a
 // negative one.
 func scanRetryInfo(b []byte) time.Duration {
-	var delay []byte
-	for t, _, raw, rest := next(b); t != 0; t, _, raw, rest = next(rest) {
-		if t == bytesTag(retryInfoDelay) {
-			delay = raw
-		}
-	}
 	var seconds, nanos int64
-	for t, num, _, rest := next(delay); t != 0; t, num, _, rest = next(rest) {
-		switch t {
-		case varintTag(durationSeconds):
-			seconds = int64(num)
-		case varintTag(durationNanos):
-			nanos = int64(int32(num))
+	for t, _, raw, rest := next(b); t != 0; t, _, raw, rest = next(rest) {
+		if t == bytesTag(retryInfoDelay) { // one that comes in parts is merged
+			seconds, nanos = scanDuration(seconds, nanos, raw)
 		}
 	}
 	if seconds < 0 || nanos < 0 {
@@ -405,6 +398,19 @@ func scanRetryInfo(b []byte) time.Duration {
 		return math.MaxInt64
 	}
 	return time.Duration(seconds)*time.Second + time.Duration(nanos)
+}
+
+// scanDuration reads a google.protobuf.Duration over the fields of an earlier part.
+func scanDuration(seconds, nanos int64, b []byte) (int64, int64) {
+	for t, num, _, rest := next(b); t != 0; t, num, _, rest = next(rest) {
+		switch t {
+		case varintTag(durationSeconds):
+			seconds = int64(num)
+		case varintTag(durationNanos):
+			nanos = int64(int32(num))
+		}
+	}
+	return seconds, nanos
 }
 
 // foreignDetails returns the details of a status that are not ours: all of them if

@@ -2,15 +2,17 @@ package rpcerr
 
 import (
 	"bytes"
+	"maps"
 	"math"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 	"unicode/utf8"
 
-	"github.com/google/go-cmp/cmp"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -20,19 +22,23 @@ import (
 	errorsv1 "github.com/openyuanrong/statusmap/gen/yuanrong/errors/v1"
 )
 
+// The seeds of the fuzz targets that are well-formed are added here. What is damaged, or
+// no sender of ours would write, lies in testdata/fuzz, a file for each case. go test
+// runs them all.
+
 // FuzzWire holds the hand-written encoding to what the protobuf runtime makes of the
 // generated messages, byte for byte, and the computed size to the real one.
 func FuzzWire(f *testing.F) {
-	f.Add("sdk.yuanrong", int32(3011), "LOCAL_SCHEDULER_OPERATION_ERROR", "no node", uint8(3), int64(1500), "req-1", "node", "n1", "zone", "")
-	f.Add("", int32(0), "", "", uint8(0), int64(0), "", "", "", "", "")
-	f.Add("a.b", int32(-1), "\xff", "%\n错误", uint8(200), int64(math.MaxInt64), "\x00", "k", "\xc3\x28", "k", "重")
-	f.Fuzz(func(t *testing.T, domain string, number int32, reason, message string, class uint8, ms int64, id, k1, v1, k2, v2 string) {
-		for _, s := range []*string{&domain, &reason, &message, &id, &v1, &v2} {
+	f.Add("sdk.yuanrong", int32(3011), "LOCAL_SCHEDULER_OPERATION_ERROR", "no node", uint8(3), int64(1500), "req-1", "node\x00n1\x00zone\x00", []byte(nil))
+	f.Add("", int32(0), "", "", uint8(0), int64(0), "", "", []byte(nil))
+	f.Add("a.b", int32(7), "REASON", "%\n错误", uint8(2), int64(3_600_000), "r", "k\x00重", []byte("x"))
+	f.Fuzz(func(t *testing.T, domain string, number int32, reason, message string, class uint8, ms int64, id, metadata string, foreign []byte) {
+		for _, s := range []*string{&domain, &reason, &message, &id} {
 			*s = validUTF8(*s)
 		}
 		number = max(1, number)
 		retry := Retry{RetryClass(class), time.Duration(ms) * time.Millisecond}.normal()
-		pairs := with(nil, k1, v1, []string{k2, v2})
+		pairs := pairsOf(metadata)
 		e := &Error{facts: facts{
 			code: Code{&Row{Domain: domain, Number: number, Reason: reason, GRPC: codes.Aborted}},
 			grpc: codes.Aborted, message: message, requestID: id, metadata: pairs,
@@ -40,115 +46,294 @@ func FuzzWire(f *testing.F) {
 		e.setRetry(retry)
 		d := draft{
 			grpc: e.grpc, message: e.Message(), code: e.code, reason: reason, metadata: pairs,
-			retry: retry, retryInfo: true, requestID: id, trimmed: class&1 == 1,
+			retry: retry, retryInfo: class&2 == 2, requestID: id, trimmed: class&1 == 1,
 		}
-		got := new(scratch)
-		st := d.fill(got)
+		if foreign != nil {
+			d.foreign = []*anypb.Any{{TypeUrl: "a/b", Value: foreign}, {}}
+		}
+		st := d.fill(new(scratch))
 
-		metadata := map[string]string{}
-		for _, p := range pairs {
-			metadata[p.key] = p.value
-		}
-		marshal := proto.MarshalOptions{Deterministic: true}
-		want := []proto.Message{
-			&errorsv1.ErrorInfo{
-				Domain: domain, Number: number, RequestId: id, Trimmed: d.trimmed,
-				Retry: &errorsv1.RetryHint{Class: errorsv1.RetryClass(retry.Class), DelayMs: uint32(retry.Delay.Milliseconds())},
-			},
-			&errdetails.ErrorInfo{Reason: reason, Domain: domain, Metadata: metadata},
-			&errdetails.RetryInfo{RetryDelay: durationpb.New(retry.Delay)},
-		}
-		for i, m := range want {
-			var detail anypb.Any
-			if err := anypb.MarshalFrom(&detail, m, marshal); err != nil {
+		want := &spb.Status{Code: int32(codes.Aborted), Message: message}
+		add := func(m proto.Message) {
+			detail := new(anypb.Any)
+			if err := anypb.MarshalFrom(detail, m, deterministic); err != nil {
 				t.Fatal(err)
 			}
-			if !bytes.Equal(st.Details[i].Value, detail.Value) || st.Details[i].TypeUrl != detail.TypeUrl {
-				t.Errorf("detail %d: got %q %x, want %q %x", i, st.Details[i].TypeUrl, st.Details[i].Value, detail.TypeUrl, detail.Value)
-			}
+			want.Details = append(want.Details, detail)
+		}
+		add(&errorsv1.ErrorInfo{
+			Domain: domain, Number: number, RequestId: id, Trimmed: d.trimmed,
+			Retry: &errorsv1.RetryHint{Class: errorsv1.RetryClass(retry.Class), DelayMs: uint32(retry.Delay.Milliseconds())},
+		})
+		add(&errdetails.ErrorInfo{Reason: reason, Domain: domain, Metadata: mapOf(pairs)})
+		if d.retryInfo {
+			add(&errdetails.RetryInfo{RetryDelay: durationpb.New(retry.Delay)})
+		}
+		want.Details = append(want.Details, d.foreign...)
+		if got, want := marshalled(t, st), marshalled(t, want); !bytes.Equal(got, want) {
+			t.Errorf("got  %x\nwant %x", got, want)
 		}
 		if got, want := d.size(), Size(st); got != want {
 			t.Errorf("computed size %d, real size %d", got, want)
 		}
-
 		if d.bound() < d.size() {
 			t.Errorf("bound %d below the size %d", d.bound(), d.size())
 		}
 
 		// And back.
 		info := scanErrorInfo(st.Details[0].Value)
-		if string(info.domain) != domain || info.number != number || info.retry != retry || string(info.requestID) != id || info.trimmed != d.trimmed {
-			t.Errorf("scanned %+v, of %v", info, want[0])
+		if string(info.domain) != domain || info.number != number || info.retry != retry || !info.hinted || string(info.requestID) != id || info.trimmed != d.trimmed {
+			t.Errorf("scanned %+v of %x", info, st.Details[0].Value)
+		}
+		if r, d := scanGoogleInfo(st.Details[1].Value); string(r) != reason || string(d) != domain {
+			t.Errorf("scanned reason %q and domain %q, want %q and %q", r, d, reason, domain)
 		}
 		if got := scanMetadata(st.Details[1].Value); !slices.Equal(got, pairs) {
 			t.Errorf("scanned metadata %v, want %v", got, pairs)
 		}
-		if got := scanRetryInfo(st.Details[2].Value); got != retry.Delay {
-			t.Errorf("scanned delay %v, want %v", got, retry.Delay)
+		if d.retryInfo {
+			if got := scanRetryInfo(st.Details[2].Value); got != retry.Delay {
+				t.Errorf("scanned delay %v, want %v", got, retry.Delay)
+			}
 		}
 	})
 }
 
-// FuzzScan holds the reading of damaged details to what the protobuf runtime reads
-// where it reads anything, and to not failing where it does not.
-func FuzzScan(f *testing.F) {
-	seed, err := proto.Marshal(&errorsv1.ErrorInfo{Domain: "a.b", Number: 7, RequestId: "x", Trimmed: true, Retry: &errorsv1.RetryHint{Class: 2, DelayMs: 9}})
+var deterministic = proto.MarshalOptions{Deterministic: true}
+
+func marshalled(t *testing.T, m proto.Message) []byte {
+	b, err := deterministic.Marshal(m)
 	if err != nil {
-		f.Fatal(err)
+		t.Fatal(err)
 	}
-	f.Add(seed)
-	f.Add(append(seed, seed...))
-	f.Add(seed[:len(seed)-1])
-	f.Add([]byte{0x0a, 0xff, 0xff, 0xff, 0xff, 0x0f})
-	f.Fuzz(func(t *testing.T, b []byte) {
-		info := scanErrorInfo(b)
-		pairs := scanMetadata(b)
-		delay := scanRetryInfo(b)
-		var own errorsv1.ErrorInfo
-		if proto.Unmarshal(b, &own) == nil {
-			if string(info.domain) != own.Domain || info.number != own.Number || string(info.requestID) != own.RequestId || info.trimmed != own.Trimmed {
-				t.Errorf("scanned %+v of %v", info, &own)
-			}
-			if c := own.GetRetry().GetClass(); c >= 0 && c <= 4 && info.retry.Class != RetryClass(c) {
-				t.Errorf("scanned class %v of %v", info.retry.Class, &own)
-			}
-			if want := time.Duration(own.GetRetry().GetDelayMs()) * time.Millisecond; info.retry.Delay != want {
-				t.Errorf("scanned delay %v, want %v", info.retry.Delay, want)
+	return b
+}
+
+// pairsOf makes metadata of keys and values that are separated by NUL.
+func pairsOf(s string) []pair {
+	if s == "" {
+		return nil
+	}
+	words := strings.SplitN(s, "\x00", 40)
+	return with(nil, words[0], "", words[1:])
+}
+
+func mapOf(pairs []pair) map[string]string {
+	m := make(map[string]string, len(pairs))
+	for _, p := range pairs {
+		m[p.key] = p.value
+	}
+	return m
+}
+
+// FuzzFit trims statuses of any shape and holds what remains to the order in which
+// things are documented to go.
+func FuzzFit(f *testing.F) {
+	words := func(word string, n int) string { return strings.Repeat(word+"\x00", n) }
+	f.Add(false, "short", "r", "", "", uint16(0))
+	f.Add(false, strings.Repeat("错", 300), "r", "", "", uint16(0))
+	f.Add(false, strings.Repeat("%", 1000), strings.Repeat("r", 128), words("key\x00"+strings.Repeat("v", 100), 40), "", uint16(2048))
+	f.Add(true, "short", "", words("k", 1), words(strings.Repeat("d", 500), 9), uint16(4096))
+	f.Add(false, strings.Repeat("m", 900), "", strings.Repeat("k", 64)+"\x00"+strings.Repeat("v", 900), words(strings.Repeat("d", 300), 12), uint16(1024))
+	f.Add(true, strings.Repeat("m", 900), "", "", words(strings.Repeat("d", 30), 12), uint16(0))
+	urls := [...]string{"a/b", typePrefix + "google.rpc.LocalizedMessage", typePrefix + debugInfoType, "google.rpc.Help", "", errorInfoURL, googleInfoURL, retryInfoURL}
+	f.Fuzz(func(t *testing.T, plain bool, message, id, metadata, foreign string, limit uint16) {
+		message, id = validUTF8(message), validRequestID(id)
+		name := strings.Repeat("N", maxName)
+		d := draft{
+			grpc: codes.Unauthenticated, message: message, metadata: pairsOf(metadata),
+			code:   Code{&Row{Domain: name, Number: math.MaxInt32, Reason: name}},
+			reason: name, retry: Retry{Safe, MaxRetryDelay - time.Millisecond}, retryInfo: true, requestID: id,
+		}
+		if plain {
+			d = draft{grpc: codes.Unavailable, message: message}
+		}
+		if foreign != "" {
+			for i, value := range strings.SplitN(foreign, "\x00", 40) {
+				if url := urls[i%len(urls)]; plain || !isOurs(url) {
+					d.foreign = append(d.foreign, &anypb.Any{TypeUrl: url, Value: []byte(value)})
+				}
 			}
 		}
-		var google errdetails.ErrorInfo
-		if proto.Unmarshal(b, &google) == nil {
-			got := map[string]string{}
-			for _, p := range pairs {
-				got[p.key] = p.value
-			}
-			want := google.Metadata
-			if want == nil {
-				want = map[string]string{}
-			}
-			if diff := cmp.Diff(want, got); diff != "" {
-				t.Errorf("scanned metadata (-want +got):\n%s", diff)
+		before := d
+		budget := (&Wire{Budget: MinBudget + int(limit)}).budget()
+		d.fit(budget)
+
+		if got, want := d.size(), Size(d.fill(new(scratch))); got != want || got > budget {
+			t.Fatalf("computed size %d, real size %d, budget %d", got, want, budget)
+		}
+		if d.code != before.code || d.grpc != before.grpc || d.reason != before.reason || d.retry != before.retry || d.retryInfo != before.retryInfo || d.requestID != before.requestID {
+			t.Errorf("trimmed to %+v, but that must stay", d)
+		}
+		emptied, dropped := 0, len(before.metadata) > len(d.metadata)
+		for i, p := range d.metadata {
+			switch was := before.metadata[i]; {
+			case p == was:
+			case p == pair{was.key, ""}:
+				emptied++
+			default:
+				t.Errorf("metadata %q became %q", was, p)
 			}
 		}
-		for _, p := range pairs {
-			if got := metadataValue(b, p.key); got != p.value {
-				t.Errorf("value of %q is %q, want %q", p.key, got, p.value)
+		others, infos, retries := census(d.foreign)
+		_, infosBefore, retriesBefore := census(before.foreign)
+		switch cut, long := d.message != before.message, percentSize(d.message) > budget/messageShare; {
+		case before.size() <= budget:
+			if d.trimmed || cut || emptied > 0 || dropped || len(d.foreign) != len(before.foreign) {
+				t.Errorf("trimmed, although its %d bytes are within the budget of %d", before.size(), budget)
 			}
-			if !utf8.ValidString(p.key) || !utf8.ValidString(p.value) {
-				t.Errorf("invalid UTF-8 in %q", p)
-			}
+		case !d.trimmed:
+			t.Error("trimmed, but not marked")
+		case (cut || emptied > 0 || dropped) && others > 0:
+			t.Errorf("%d details of others are left, although message or metadata are trimmed", others)
+		case long && (emptied > 0 || dropped || infos < infosBefore || retries < retriesBefore):
+			t.Errorf("trimmed to %+v, but the message is long still", d)
+		case infos > 0 && retries < retriesBefore:
+			t.Errorf("RetryInfo is gone before ErrorInfo")
+		case dropped && len(d.metadata) > 0:
+			t.Errorf("%d of %d metadata entries are left, want all or none", len(d.metadata), len(before.metadata))
 		}
-		var retry errdetails.RetryInfo
-		if proto.Unmarshal(b, &retry) == nil {
-			d := retry.GetRetryDelay()
-			if d.CheckValid() == nil && d.GetSeconds() >= 0 && d.GetNanos() >= 0 && d.GetSeconds() < 1<<30 && delay != d.AsDuration() {
-				t.Errorf("scanned delay %v, want %v", delay, d.AsDuration())
-			}
+		if !strings.HasPrefix(message, d.message) || !utf8.ValidString(d.message) {
+			t.Errorf("the message %q is no beginning of %q", d.message, message)
 		}
-		if delay < 0 {
-			t.Errorf("negative delay %v", delay)
+		if !isSubsequence(d.foreign, before.foreign) {
+			t.Errorf("details %v are not some of %v", d.foreign, before.foreign)
 		}
 	})
+}
+
+// census counts details by how soon they are dropped.
+func census(details []*anypb.Any) (others, infos, retries int) {
+	for _, a := range details {
+		switch a.TypeUrl {
+		case googleInfoURL:
+			infos++
+		case retryInfoURL:
+			retries++
+		default:
+			others++
+		}
+	}
+	return others, infos, retries
+}
+
+func isSubsequence(part, all []*anypb.Any) bool {
+	for _, a := range all {
+		if len(part) > 0 && part[0] == a {
+			part = part[1:]
+		}
+	}
+	return len(part) == 0
+}
+
+// FuzzScan holds the reading of details of any bytes to what the protobuf runtime reads
+// where it reads anything, and to not failing where it does not.
+func FuzzScan(f *testing.F) {
+	own := &errorsv1.ErrorInfo{Domain: "a.b", Number: 7, RequestId: "x", Trimmed: true, Retry: &errorsv1.RetryHint{Class: 2, DelayMs: 9}}
+	for _, m := range []proto.Message{
+		own,
+		&errorsv1.ErrorInfo{Domain: "a.b", Number: math.MaxInt32, Retry: &errorsv1.RetryHint{Class: 9, DelayMs: math.MaxUint32}},
+		&errdetails.ErrorInfo{Reason: "R_R", Domain: "a.b", Metadata: map[string]string{"kk": "v", "": ""}},
+		&errdetails.RetryInfo{RetryDelay: &durationpb.Duration{Seconds: 3, Nanos: 5}},
+	} {
+		b, err := proto.Marshal(m)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		checkScanned(t, b)
+		info, pairs, delay := scanErrorInfo(b), scanMetadata(b), scanRetryInfo(b)
+		if own := new(errorsv1.ErrorInfo); proto.Unmarshal(b, own) == nil {
+			if string(info.domain) != own.Domain || info.number != own.Number || string(info.requestID) != own.RequestId || info.trimmed != own.Trimmed || info.hinted != (own.Retry != nil) {
+				t.Errorf("scanned %+v of %v", info, own)
+			}
+			class := RetryClass(own.GetRetry().GetClass())
+			if c := own.GetRetry().GetClass(); c < 0 || c > errorsv1.RetryClass_RETRY_CLASS_HIGHER_LEVEL {
+				class = Never
+			}
+			if want := (Retry{class, time.Duration(own.GetRetry().GetDelayMs()) * time.Millisecond}); info.retry != want {
+				t.Errorf("scanned %v, want %v", info.retry, want)
+			}
+		}
+		if google := new(errdetails.ErrorInfo); proto.Unmarshal(b, google) == nil {
+			if reason, domain := scanGoogleInfo(b); string(reason) != google.Reason || string(domain) != google.Domain {
+				t.Errorf("scanned reason %q and domain %q of %v", reason, domain, google)
+			}
+			if got := mapOf(pairs); len(got) != len(pairs) || !maps.Equal(got, google.Metadata) {
+				t.Errorf("scanned metadata %v, want %v", pairs, google.Metadata)
+			}
+		}
+		if retry := new(errdetails.RetryInfo); proto.Unmarshal(b, retry) == nil {
+			if got, want := min(delay, MaxRetryDelay), durationOf(retry.GetRetryDelay()); got != want {
+				t.Errorf("scanned delay %v, want %v", got, want)
+			}
+		}
+	})
+}
+
+// durationOf is what a peer's delay means: none if it is negative, else at most
+// MaxRetryDelay.
+func durationOf(d *durationpb.Duration) time.Duration {
+	switch {
+	case d.GetSeconds() < 0 || d.GetNanos() < 0:
+		return 0
+	case d.GetSeconds() >= 3600:
+		return MaxRetryDelay
+	}
+	return min(time.Duration(d.GetSeconds())*time.Second+time.Duration(d.GetNanos()), MaxRetryDelay)
+}
+
+// checkScanned holds what reading promises of any bytes.
+func checkScanned(t *testing.T, b []byte) {
+	pairs, m := scanMetadata(b), metadataMap(b)
+	if len(pairs) != len(m) || !maps.Equal(mapOf(pairs), m) {
+		t.Errorf("in order the metadata is %v, as a map %v", pairs, m)
+	}
+	for i, p := range pairs {
+		if got := metadataValue(b, p.key); got != p.value {
+			t.Errorf("value of %q is %q, want %q", p.key, got, p.value)
+		}
+		if !utf8.ValidString(p.key) || !utf8.ValidString(p.value) {
+			t.Errorf("invalid UTF-8 in %q", p)
+		}
+		if i > 0 && pairs[i-1].key >= p.key {
+			t.Errorf("%q comes after %q", p.key, pairs[i-1].key)
+		}
+	}
+	if _, ok := m["absent"]; !ok && metadataValue(b, "absent") != "" {
+		t.Errorf("the value of an absent key is %q", metadataValue(b, "absent"))
+	}
+	if scanRetryInfo(b) < 0 {
+		t.Errorf("negative delay %v", scanRetryInfo(b))
+	}
+	if info := scanErrorInfo(b); info.retry.Class > HigherLevel || info.retry.Delay < 0 {
+		t.Errorf("scanned the hint %v", info.retry)
+	}
+
+	// What comes before a damage stands, and what comes after it does not count.
+	whole := b
+	for rest := b; len(rest) > 0; {
+		_, _, n := protowire.ConsumeField(rest)
+		if n < 0 {
+			whole = b[:len(b)-len(rest)]
+			break
+		}
+		rest = rest[n:]
+	}
+	if len(whole) == len(b) {
+		return
+	}
+	if !maps.Equal(metadataMap(whole), m) {
+		t.Errorf("metadata %v before the damage, %v with it", metadataMap(whole), m)
+	}
+	if got, want := scanErrorInfo(b), scanErrorInfo(whole); got.number != want.number || got.retry != want.retry || !bytes.Equal(got.domain, want.domain) {
+		t.Errorf("%+v before the damage, %+v with it", want, got)
+	}
+	if scanRetryInfo(whole) != scanRetryInfo(b) {
+		t.Errorf("delay %v before the damage, %v with it", scanRetryInfo(whole), scanRetryInfo(b))
+	}
 }
 
 // TestSizeCountsWhatGRPCSends compares Size with a count of the header fields of
