@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"go/token"
+	"io/fs"
 	"path"
 	"regexp"
 	"strings"
@@ -71,6 +72,9 @@ func (p *placer) place(file *protogen.File, enum protoreflect.EnumDescriptor, op
 	if !nameRule.MatchString(pkg.name) || token.IsKeyword(pkg.name) || pkg.name == "main" {
 		return goPackage{}, fmt.Errorf("%q is no name for a Go package that is imported: "+
 			"set go_package in the option (%s), as \"import/path;name\"", pkg.name, catalogOption)
+	}
+	if !fs.ValidPath(pkg.file) {
+		return goPackage{}, fmt.Errorf("its file %q would not be in the output folder", pkg.file)
 	}
 	if other, ok := p.messages[pkg.path]; ok {
 		return goPackage{}, fmt.Errorf("its Go package %s is that of the messages of %s: a catalogue needs one of its own, "+

@@ -150,12 +150,16 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	if err == nil {
 		return exitOK
 	}
-	fmt.Fprintf(stderr, "protoc-gen-statusmap: %v\n", err)
+	fmt.Fprintf(stderr, "protoc-gen-statusmap: %s\n", textOf(err))
 	if errors.As(err, new(parameterError)) {
 		return exitMisuse
 	}
 	return exitBroken
 }
+
+// textOf returns what an error says, for people to read. The strings of a request need
+// not be UTF-8, and errors quote them.
+func textOf(err error) string { return strings.ToValidUTF8(err.Error(), "\uFFFD") }
 
 // isTerminal reports whether nobody has redirected the input, so that reading it
 // would wait for somebody to type protobuf. Other character devices, such as the
@@ -221,7 +225,7 @@ func respond(req *pluginpb.CodeGeneratorRequest) (*pluginpb.CodeGeneratorRespons
 
 	catalogues, err := readCatalogues(plugin)
 	if err != nil {
-		plugin.Error(err)
+		plugin.Error(errors.New(textOf(err)))
 	}
 	for _, c := range catalogues {
 		emit(plugin.NewGeneratedFile(c.pkg.file, protogen.GoImportPath(c.pkg.path)), c)

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"path"
 	"strings"
 
@@ -60,7 +61,7 @@ var chinese = pageWords{
 // checkPageName checks the value of the parameter markdown=.
 func checkPageName(name string) error {
 	switch {
-	case path.Ext(name) != ".md" || name != path.Clean(name) || path.IsAbs(name) || strings.HasPrefix(name, "../"):
+	case path.Ext(name) != ".md" || !fs.ValidPath(name):
 		return fmt.Errorf("markdown=%s: it must be the path of a file in the output folder that ends in .md", name)
 	case strings.HasSuffix(name, ".zh.md"):
 		return errors.New("markdown=: name the English page; the Chinese one is named after it")

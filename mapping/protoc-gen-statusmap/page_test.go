@@ -65,7 +65,7 @@ func codeOptionsOf(v *descriptorpb.EnumValueDescriptorProto) *catalogv1.CodeOpti
 
 func TestPageNameRefused(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"", "codes", "codes.html", "/codes.md", "../codes.md", "a/../codes.md", "./codes.md", "codes.zh.md"} {
+	for _, name := range []string{"", "codes", "codes.html", "/codes.md", "../codes.md", "a/../codes.md", "./codes.md", "codes.zh.md", "\xff.md"} {
 		in, err := proto.Marshal(request("markdown="+name, billing(t)))
 		if err != nil {
 			t.Fatal(err)

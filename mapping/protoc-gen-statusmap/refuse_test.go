@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/descriptorpb"
@@ -194,6 +195,20 @@ func TestRefusesNamelessPackage(t *testing.T) {
 		got := refusal(t, request("", file))
 		if len(got) != 1 || !strings.Contains(got[0], want) || !strings.Contains(got[0], "set go_package") {
 			t.Errorf("package %q: refused with %q, want %s", protoPackage, got, want)
+		}
+	}
+}
+
+// With paths=source_relative the names of proto files say where the packages go, and a
+// request may name files as no compiler would.
+func TestRefusesFilesOutsideTheOutputFolder(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"../code.proto", "a/../../code.proto", "/etc/code.proto", "a\xff/code.proto"} {
+		file := protoFile(t, catalog, one(good))
+		file.Name = proto.String(name)
+		got := refusal(t, request("paths=source_relative", file))
+		if len(got) != 1 || !strings.Contains(got[0], "would not be in the output folder") || !utf8.ValidString(got[0]) {
+			t.Errorf("file %q: refused with %q", name, got)
 		}
 	}
 }
