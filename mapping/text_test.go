@@ -177,7 +177,13 @@ func FuzzParseText(f *testing.F) {
 	} {
 		f.Add(seed)
 	}
+	decoder := mapping.NewDecoder()
+	decoder.Parse = func(text string) mapping.Code {
+		c, _, _ := mapping.ParseText(text, sdk.Catalog(), rest.Catalog())
+		return c
+	}
 	f.Fuzz(func(t *testing.T, text string) {
+		checkParsed(t, decoder, text)
 		c, message, ok := mapping.ParseText(text)
 		if ok != !c.IsZero() {
 			t.Fatalf("ParseText = %v, %v", c, ok)
@@ -205,6 +211,22 @@ func FuzzParseText(f *testing.F) {
 			t.Fatalf("behind an address the code is %v, not %v", again, c)
 		}
 	})
+}
+
+// checkParsed holds what a decoder makes of a status with a text to what was parsed: the
+// code, and nothing else of what was received.
+func checkParsed(t *testing.T, decoder *mapping.Decoder, text string) {
+	c, message, ok := mapping.ParseText(text, sdk.Catalog(), rest.Catalog())
+	if ok != !c.IsZero() || ok != c.Listed() || !strings.Contains(text, message) || ok && !printed(text, c) {
+		t.Fatalf("ParseText = %v, %q, %v: not what the text says", c, message, ok)
+	}
+	e, _ := decoder.FromStatus(status.New(codes.FailedPrecondition, text))
+	if valid := strings.ToValidUTF8(text, "\uFFFD"); valid == text && e.Code() != c || e.Message() != valid || e.GRPCCode() != codes.FailedPrecondition {
+		t.Fatalf("a status with the text became %v, %v, %q", e.Code(), e.GRPCCode(), e.Message())
+	}
+	if e.Parsed() != !e.Code().IsZero() || e.Repeatable(false) {
+		t.Fatalf("%v: Parsed = %v, retry %v", e.Code(), e.Parsed(), e.Retry())
+	}
 }
 
 // printed reports whether a text has the number or the name of a code between a colon
