@@ -3,8 +3,10 @@ package mapping_test
 import (
 	"context"
 	"errors"
+	"maps"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -233,7 +235,7 @@ func checkRelayed(t *testing.T, e *mapping.Error, st *spb.Status) {
 	if got, want := identityOf(again), identityOf(e).sent(); got != want || again.RequestID() != e.RequestID() && e.RequestID() != "" {
 		t.Errorf("relayed %+v %q, want %+v %q", got, again.RequestID(), want, e.RequestID())
 	}
-	checkKept(t, e, again)
+	checkKept(t, e, rpcerr.Wire{}, again)
 	if !again.Trimmed() {
 		checkDetails(t, othersIn(sealed.GRPCStatus().Proto()), othersIn(st))
 	}
@@ -270,7 +272,7 @@ func checkChanged(t *testing.T, e *mapping.Error, steps []byte, key, value strin
 	if e.Inferred() && changed.Code().IsZero() {
 		want.domain, want.number, want.reason = "", 0, "" // sealed, a guess is not passed on
 	}
-	if got := identityOf(changed); got != want {
+	if got := identityOf(changed); got != want && got != want.sent() {
 		t.Errorf("changed by %v: %+v, want %+v", steps, got, want)
 	}
 	if status.Code(changed) != e.GRPCCode() && status.Code(changed) != codes.Unknown {
@@ -294,7 +296,7 @@ func checkChanged(t *testing.T, e *mapping.Error, steps []byte, key, value strin
 		t.Errorf("changed by %v: sent as %+v %q, want %+v %q", steps, id, got.RequestID(), want, sealed.RequestID())
 	}
 	if !changed.Inferred() {
-		checkKept(t, changed, got)
+		checkKept(t, changed, wire, got)
 	}
 	// The same steps give the same bytes.
 	twin, _ := change(e, steps, key, value)
@@ -321,6 +323,8 @@ func change(e *mapping.Error, steps []byte, key, value string) (*mapping.Error, 
 	var wire rpcerr.Wire
 	for _, step := range steps {
 		switch step % 16 {
+		case 0:
+			wire.CodeInMetadata = true
 		case 1:
 			e = e.With(key, value)
 		case 2:
@@ -408,24 +412,41 @@ func throughWire(t *testing.T, e *mapping.Error, budget int) *mapping.Error {
 }
 
 // checkKept compares what was sent with what came: all of it, or marked.
-func checkKept(t *testing.T, sent, got *mapping.Error) {
+func checkKept(t *testing.T, sent *mapping.Error, wire rpcerr.Wire, got *mapping.Error) {
 	before, after := sent.Metadata(), got.Metadata()
+	number := strconv.Itoa(int(sent.Code().Number()))
+	if _, taken := before["code"]; wire.CodeInMetadata && !taken {
+		before = maps.Clone(before)
+		if before == nil {
+			before = map[string]string{}
+		}
+		before["code"] = number
+	}
 	if !got.Trimmed() {
 		if got.Message() != sent.Message() && (sent.Message() != "" || got.Message() != got.Code().Description("en")) {
 			t.Errorf("message %q, want %q", got.Message(), sent.Message())
 		}
-		if len(after) != len(before) {
+		if !maps.Equal(after, before) {
 			t.Errorf("metadata %v, want %v", after, before)
 		}
-	} else if !strings.HasPrefix(sent.Message(), got.Message()) && sent.Message() != "" {
+		return
+	}
+	if !strings.HasPrefix(sent.Message(), got.Message()) && sent.Message() != "" {
 		t.Errorf("message %q is no beginning of %q", got.Message(), sent.Message())
 	}
+	kept := len(after)
+	if before["code"] == number {
+		if after["code"] != number {
+			t.Errorf("the number in the metadata became %q", after["code"])
+		}
+		kept--
+	}
 	for k, v := range after {
-		if was, ok := before[k]; !ok || v != was && (v != "" || !got.Trimmed()) {
+		if was, ok := before[k]; !ok || v != was && v != "" {
 			t.Errorf("metadata %q=%q, sent was %q", k, v, was)
 		}
 	}
-	if len(after) != 0 && len(after) != len(before) {
+	if kept != 0 && len(after) != len(before) {
 		t.Errorf("%d metadata keys, want all %d or none", len(after), len(before))
 	}
 }

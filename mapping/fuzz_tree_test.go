@@ -68,7 +68,7 @@ func FuzzRoundTrip(f *testing.F) {
 			if want := stdcmp.Or(mapped.RequestID(), sealed.RequestID()); got.RequestID() != want || want == "" && mapped.Origin() == mapping.OriginLocal && strings.ToValidUTF8(wire.RequestID, "?") != "" {
 				t.Errorf("request id %q, want %q", got.RequestID(), want)
 			}
-			checkKept(t, mapped, got)
+			checkKept(t, mapped, wire, got)
 		} else if want := identityOf(mapped).sent().grpc; got.GRPCCode() != want || !strings.HasPrefix(mapped.Message(), got.Message()) || !sealed.Trimmed() && mapped.Message() != got.Message() {
 			t.Errorf("got %v %q, want %v %q", got.GRPCCode(), got.Message(), want, mapped.Message())
 		}
@@ -161,7 +161,9 @@ func (b *builder) next() byte {
 // wire says how the error is to be sent.
 func (b *builder) wire(budget int) rpcerr.Wire {
 	wire := rpcerr.Wire{RequestID: "r", Budget: budget}
-	switch step := b.next(); step % 4 {
+	step := b.next()
+	wire.CodeInMetadata = step >= 64 && step < 128
+	switch step % 4 {
 	case 1:
 		wire.Idempotent = true
 	case 2:

@@ -138,7 +138,7 @@ func (e *Error) withCodeInMetadata() *Error {
 		return e
 	}
 	number := strconv.Itoa(int(e.code.Number()))
-	if e.received == nil || e.googleInfo() == nil {
+	if e.received == nil || e.googleInfo() == nil || !isWhole(e.googleInfo()) {
 		return e.With(codeKey, number)
 	}
 	st := proto.Clone(e.received).(*spb.Status)

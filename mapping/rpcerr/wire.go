@@ -217,6 +217,19 @@ func nextOfAny(b []byte) (t tag, num uint64, raw, rest []byte) {
 	return tag(protowire.EncodeTag(number, kind)), num, raw, rest[n:]
 }
 
+// isWhole reports whether the fields of b reach to its end. Behind a damage nothing is
+// read, so nothing can be appended either.
+func isWhole(b []byte) bool {
+	for len(b) > 0 {
+		t, _, _, rest := next(b)
+		if t == 0 {
+			return false
+		}
+		b = rest
+	}
+	return true
+}
+
 // An errorInfo is a scanned yuanrong.errors.v1.ErrorInfo. Its bytes are parts of
 // the scanned ones.
 type errorInfo struct {
