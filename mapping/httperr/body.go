@@ -125,6 +125,10 @@ func (f *fields) normalize() {
 	if s := ""; f.message == (text{}) && json.Unmarshal(f.nested, &s) == nil {
 		f.message.value = s
 	}
+	// One of the platform's handlers quotes it twice. A body with a gRPC code is ours.
+	if unquoted, err := strconv.Unquote(f.message.value); err == nil && f.grpcCode == "" && f.message.plain && f.message.value[0] == '"' {
+		f.message.value = unquoted
+	}
 	// With details it is a google.rpc.Status, as gRPC-Gateway writes it by default, and
 	// has a code of gRPC.
 	if n := f.code.value; n > 0 && n <= int32(codes.Unauthenticated) && bytes.HasPrefix(f.details, []byte{'['}) {
@@ -197,10 +201,6 @@ func (t *text) UnmarshalJSON(b []byte) error {
 	case '"':
 		if json.Unmarshal(b, &t.value) == nil {
 			t.plain = true
-			// One of the platform's handlers quotes it twice.
-			if unquoted, err := strconv.Unquote(t.value); err == nil && t.value[0] == '"' {
-				t.value = unquoted
-			}
 		}
 	case '{', '[': // what a user's function has thrown
 		var compact bytes.Buffer

@@ -3,9 +3,13 @@ package httperr_test
 import (
 	"encoding/json"
 	"io"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
+	"time"
+	"unicode/utf8"
 
 	"google.golang.org/grpc/codes"
 
@@ -14,6 +18,10 @@ import (
 	"github.com/openyuanrong/statusmap/mapping/rpcerr"
 )
 
+// The seeds of the fuzz targets that some service writes are added by the targets. What
+// none writes lies in testdata/fuzz, a file for each case. go test runs them all.
+
+// FuzzParse reads responses of any form, and writes again what it read.
 func FuzzParse(f *testing.F) {
 	for _, body := range []string{
 		`{"code":4115,"message":"no f"}`, `{"errorCode":6030,"errorMessage":""}`, `{"error":{"code":1,"message":"x"}}`,
@@ -47,15 +55,55 @@ func FuzzParse(f *testing.F) {
 		if e.GRPCCode() == codes.OK || e.GRPCCode() > codes.Unauthenticated || e.Retry().Delay < 0 || e.Retry().Delay > rpcerr.MaxRetryDelay {
 			t.Fatalf("Parse = %v", e.LogValue())
 		}
-		// It can be written again, and is the same then, or what it is relayed as.
-		want := mapping.Relay(e)
-		again, ok := httperr.FromResponse(written(e))
-		if !ok || again.Code().Domain() != want.Code().Domain() || again.Code().Number() != want.Code().Number() ||
-			again.GRPCCode() != want.GRPCCode() || again.Retry() != want.Retry() {
-			t.Fatalf("%v\nwritten and read again: %v", e.LogValue(), again.LogValue())
+		for _, text := range [...]string{e.Message(), e.Reason(), e.RequestID(), e.Code().Domain()} {
+			if !utf8.ValidString(text) {
+				t.Errorf("%q is invalid UTF-8", text)
+			}
 		}
-		if body, _ := io.ReadAll(written(e).Body); !json.Valid(body) {
-			t.Fatalf("the body %q is no JSON", body)
-		}
+		checkWritten(t, e)
 	})
+}
+
+// FuzzWrite writes errors with any texts, and reads them again.
+func FuzzWrite(f *testing.F) {
+	f.Add(uint16(0), "no function", "function", "f", "r1", uint32(0))
+	f.Add(uint16(50), `quoted "twice"`, "", "", "", uint32(1500))
+	f.Add(uint16(2), `"quoted"`, "a b", "\x00", "r\n", uint32(1<<31))
+	f.Add(uint16(200), "", "", "", "", uint32(0))
+	var all []mapping.Code
+	for catalog := range mapping.Catalogs() {
+		all = slices.AppendSeq(all, catalog.All())
+	}
+	f.Fuzz(func(t *testing.T, n uint16, message, key, value, id string, delay uint32) {
+		e := rpcerr.Plain(codes.Code(n%18), message)
+		if int(n) < len(all) {
+			e = all[n].Errorf("%s", message).RetryAfter(time.Duration(delay) * time.Millisecond)
+		}
+		if key != "" {
+			e = e.With(key, value)
+		}
+		checkWritten(t, e.WithRequestID(id))
+	})
+}
+
+// checkWritten writes an error as an answer, and holds what is read of that to what the
+// mapper makes of the error.
+func checkWritten(t *testing.T, e *mapping.Error) {
+	want := new(mapping.Mapper).Map(t.Context(), e)
+	resp := written(e)
+	got, ok := httperr.FromResponse(resp)
+	if !ok || got.GRPCCode() != want.GRPCCode() || got.Message() != want.Message() && want.Message() != "" {
+		t.Fatalf("%v\nwritten and read again: %v", want.LogValue(), got.LogValue())
+	}
+	if want.Code().IsZero() {
+		if !got.Code().IsZero() && !got.Inferred() && !got.Parsed() {
+			t.Fatalf("%v\nwritten and read again: %v", want.LogValue(), got.LogValue())
+		}
+	} else if got.Code() != want.Code() || got.Reason() != want.Reason() || got.Retry() != want.Retry() ||
+		got.RequestID() != want.RequestID() || !maps.Equal(got.Metadata(), want.Metadata()) {
+		t.Fatalf("%v\nwritten and read again: %v", want.LogValue(), got.LogValue())
+	}
+	if body, err := io.ReadAll(resp.Body); err != nil || !json.Valid(body) || len(body) > httperr.MaxBody {
+		t.Fatalf("the body %q is no JSON, %v", body, err)
+	}
 }
