@@ -235,6 +235,9 @@ func checkRelayed(t *testing.T, e *mapping.Error, st *spb.Status) {
 	if got, want := identityOf(again), identityOf(e).sent(); got != want || again.RequestID() != e.RequestID() && e.RequestID() != "" {
 		t.Errorf("relayed %+v %q, want %+v %q", got, again.RequestID(), want, e.RequestID())
 	}
+	if again.Repeatable(false) {
+		t.Errorf("relayed by a method that is not idempotent, %v may be repeated by all", again)
+	}
 	checkKept(t, e, rpcerr.Wire{}, again)
 	if !again.Trimmed() {
 		checkDetails(t, othersIn(sealed.GRPCStatus().Proto()), othersIn(st))
@@ -292,8 +295,8 @@ func checkChanged(t *testing.T, e *mapping.Error, steps []byte, key, value strin
 	if e.Inferred() && sealed.Trimmed() && hasLargeRetryInfo(e) { // in which the hint is
 		want.retry = got.Retry()
 	}
-	if id := identityOf(got); id != want || got.RequestID() != sealed.RequestID() {
-		t.Errorf("changed by %v: sent as %+v %q, want %+v %q", steps, id, got.RequestID(), want, sealed.RequestID())
+	if id := identityOf(got); id != want || got.RequestID() != sealed.RequestID() || got.Trimmed() != sealed.Trimmed() && !got.Inferred() {
+		t.Errorf("changed by %v: sent as %+v %q, trimmed %v; want %+v %q, %v", steps, id, got.RequestID(), got.Trimmed(), want, sealed.RequestID(), sealed.Trimmed())
 	}
 	if !changed.Inferred() {
 		checkKept(t, changed, wire, got)

@@ -68,7 +68,11 @@ func FuzzRoundTrip(f *testing.F) {
 			if want := stdcmp.Or(mapped.RequestID(), sealed.RequestID()); got.RequestID() != want || want == "" && mapped.Origin() == mapping.OriginLocal && strings.ToValidUTF8(wire.RequestID, "?") != "" {
 				t.Errorf("request id %q, want %q", got.RequestID(), want)
 			}
+			if got.Trimmed() != sealed.Trimmed() {
+				t.Errorf("trimmed %v, sent was %v", got.Trimmed(), sealed.Trimmed())
+			}
 			checkKept(t, mapped, wire, got)
+			checkOrder(t, sealed.GRPCStatus().Proto().Details)
 		} else if want := identityOf(mapped).sent().grpc; got.GRPCCode() != want || !strings.HasPrefix(mapped.Message(), got.Message()) || !sealed.Trimmed() && mapped.Message() != got.Message() {
 			t.Errorf("got %v %q, want %v %q", got.GRPCCode(), got.Message(), want, mapped.Message())
 		}
@@ -86,6 +90,20 @@ func FuzzRoundTrip(f *testing.F) {
 			t.Errorf("sealed again %q, first %q", again, wireBytes)
 		}
 	})
+}
+
+// checkOrder holds the details of a status that is made here to their order.
+func checkOrder(t *testing.T, details []*anypb.Any) {
+	isA := func(name string) func(*anypb.Any) bool {
+		return func(a *anypb.Any) bool { return a.TypeUrl == typePrefix+name }
+	}
+	own, google := slices.IndexFunc(details, isA(ownType)), slices.IndexFunc(details, isA(googleType))
+	if own == 0 && google < 0 {
+		return // it came so
+	}
+	if retry := slices.IndexFunc(details, isA(retryType)); own != 0 || google != 1 || retry >= 0 && retry != 2 {
+		t.Errorf("the details of ours are number %d, %d and %d", own, google, retry)
+	}
 }
 
 // secret stands in texts that are for nobody else.

@@ -207,8 +207,9 @@ func FuzzParseText(f *testing.F) {
 			t.Fatalf("the text does not print %v", c)
 		}
 		// What stands in front changes nothing, unless it ends in a word of its own.
-		if again, _, _ := mapping.ParseText("10.0.0.7:8080 1002|" + "\n" + text); again != c {
-			t.Fatalf("behind an address the code is %v, not %v", again, c)
+		const before = "exit code: 1001, 10.0.0.7:8080 1002|\n"
+		if again, _, _ := mapping.ParseText(before + text); again != c {
+			t.Fatalf("behind %q the code is %v, not %v", before, again, c)
 		}
 	})
 }
