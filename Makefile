@@ -55,7 +55,7 @@ fuzz: ## Run every fuzz target for FUZZTIME (100000x)
 		grep -qs '^func Fuzz' "$$dir"/*_test.go || continue; \
 		bin=$$PWD/.tmp/fuzz/$${pkg##*/}.test; cache=$$PWD/.tmp/fuzzcache/$$pkg; \
 		go test -c -gcflags='$(MODULE)/...=-d=libfuzzer' -o "$$bin" "$$pkg"; \
-		(cd "$$dir"; "$$bin" -test.list '^Fuzz') > .tmp/fuzz/targets; \
+		(cd "$$dir"; "$$bin" -test.list '^Fuzz') | tee .tmp/fuzz/targets >> .tmp/fuzz/all; \
 		while read -r target; do \
 			test -d "$$dir/testdata/fuzz/$$target" || { echo "$$pkg: no corpus for $$target"; exit 1; }; \
 			echo "$$pkg $$target"; \
@@ -63,7 +63,7 @@ fuzz: ## Run every fuzz target for FUZZTIME (100000x)
 				-test.fuzzminimizetime 10x -test.fuzzcachedir "$$cache") < /dev/null; \
 		done < .tmp/fuzz/targets; \
 	done < .tmp/fuzz/packages
-	@test -s .tmp/fuzz/targets || { echo "there is no fuzz target"; exit 1; }
+	@test -s .tmp/fuzz/all || { echo "there is no fuzz target"; exit 1; }
 
 .PHONY: bench
 bench: ## Run the benchmarks BENCHCOUNT (1) times and summarise them
