@@ -143,6 +143,16 @@ interop: ## Hold clients in Python and Node, grpcurl and protoc to what we say; 
 	go test -count=1 -tags interop ./examples/interop
 	go test -count=1 -tags 'buf interop' -run TestProtoc ./mapping/protoc-gen-statusmap
 
+LIMITS := ./interceptor/internal/limits
+
+# At the newest versions too: only these know the limit that gRPC will have by default.
+.PHONY: limits
+limits: ## Send errors that are far too large through nginx and to clients with limits; installs nginx
+	$(LIMITS)/install
+	go vet -tags nginx $(LIMITS)
+	go test -count=1 -tags nginx $(LIMITS)
+	go test -count=1 -tags nginx -modfile=.tools/newest.mod $(LIMITS)
+
 .PHONY: floor
 floor: ## Run the tests at the oldest supported versions, that of Go included if it can be had
 	@for want in $(FLOOR); do \
@@ -174,7 +184,7 @@ compare: ## Compare with other libraries, by what arrives and what it costs
 ci: SOAK := 50000
 
 .PHONY: ci
-ci: lint checkgenerate breaking breaking-selftest readme plugin-test floor race soak fuzz newest nested interop ## Everything that has to pass
+ci: lint checkgenerate breaking breaking-selftest readme plugin-test floor race soak fuzz newest nested interop limits ## Everything that has to pass
 
 .PHONY: clean
 clean: ## Remove what the targets above leave behind

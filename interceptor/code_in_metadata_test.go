@@ -21,6 +21,7 @@ import (
 	"github.com/openyuanrong/statusmap/gen/sdk"
 	errorsv1 "github.com/openyuanrong/statusmap/gen/yuanrong/errors/v1"
 	"github.com/openyuanrong/statusmap/interceptor"
+	"github.com/openyuanrong/statusmap/interceptor/internal/limits"
 	"github.com/openyuanrong/statusmap/interceptor/internal/stubtest"
 	"github.com/openyuanrong/statusmap/mapping"
 	"github.com/openyuanrong/statusmap/mapping/rpcerr"
@@ -146,7 +147,7 @@ func TestCodeInMetadataIsNotTrimmed(t *testing.T) {
 	for _, tt := range []struct {
 		raised error
 		code   string
-	}{{talkative(sdk.ResourceNotEnough), "1002"}, {talkative(longest), "2147483647"}, {talkative(sdk.ResourceNotEnough).With("code", strings.Repeat("c", 500)), ""}} {
+	}{{limits.Talkative(sdk.ResourceNotEnough), "1002"}, {limits.Talkative(longest), "2147483647"}, {limits.Talkative(sdk.ResourceNotEnough).With("code", strings.Repeat("c", 500)), ""}} {
 		for _, budget := range []int{rpcerr.MinBudget, 2000, rpcerr.DefaultBudget, rpcerr.MaxBudget} {
 			seal := func(err error, budget int, opts ...interceptor.ServerOption) error {
 				server := interceptor.UnaryServer(append(opts, interceptor.WithBudget(budget),

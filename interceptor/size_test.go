@@ -2,14 +2,13 @@ package interceptor_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"os"
-	"os/exec"
+	"math/rand/v2"
+	"slices"
+	"sort"
 	"strings"
 	"testing"
 	"time"
-	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
@@ -18,66 +17,24 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
-	testgrpc "google.golang.org/grpc/interop/grpc_testing"
-
 	"github.com/openyuanrong/statusmap/gen/sdk"
 	"github.com/openyuanrong/statusmap/interceptor"
+	"github.com/openyuanrong/statusmap/interceptor/internal/limits"
 	"github.com/openyuanrong/statusmap/interceptor/internal/stubtest"
 	"github.com/openyuanrong/statusmap/mapping"
 	"github.com/openyuanrong/statusmap/mapping/rpcerr"
 )
 
-// longText has 1000 characters, which cost 13 bytes each on the wire.
-var longText = strings.Repeat("请求的实例不存在。。", 100)
-
-// talkative returns an error of that code that says far more than fits.
-func talkative(c mapping.Code) *mapping.Error {
-	e := c.Errorf("%s", longText)
-	for i := range 50 {
-		e = e.With(fmt.Sprintf("key%02d", i), strings.Repeat("v", 20+i))
-	}
-	return e
-}
-
-// checkTalkative reports whether err, as a client got it, is what can be kept of
-// talkative(c) within the budget.
-func checkTalkative(t *testing.T, err error, c mapping.Code, budget int) {
-	t.Helper()
-	e := decoded(t, err)
-	if size := rpcerr.Size(status.Convert(err).Proto()); size > budget {
-		t.Errorf("%v takes %d bytes, more than %d", c, size, budget)
-	}
-	if e.Code() != c || e.GRPCCode() != c.GRPCCode() || e.Reason() != c.Reason() || e.Retry() != c.Retry() {
-		t.Errorf("%v arrived as %v, grpc %v, reason %q, retry %v", c, e.Code(), e.GRPCCode(), e.Reason(), e.Retry())
-	}
-	if !e.Trimmed() {
-		t.Errorf("%v is not marked as trimmed", c)
-	}
-	if m := e.Message(); m == "" || !strings.HasPrefix(longText, m) || !utf8.ValidString(m) {
-		t.Errorf("%v has message %q, want a part of what was said", c, m)
-	}
-	metadata := e.Metadata()
-	for key, value := range metadata {
-		var i int
-		if _, err := fmt.Sscanf(key, "key%02d", &i); err != nil || value != "" && value != strings.Repeat("v", 20+i) {
-			t.Errorf("%v has metadata %q: %q, want it whole or empty", c, key, value)
-		}
-	}
-	if n := len(metadata); n != 0 && n != 50 {
-		t.Errorf("%v has %d metadata keys, want all 50 or none", c, n)
-	}
-}
-
 func TestEveryCodeFitsTheBudget(t *testing.T) {
 	var raised mapping.Code
 	var observed *mapping.Error
-	addr := stubtest.Start(t, stubtest.Each(func(context.Context) error { return talkative(raised) }),
+	addr := stubtest.Start(t, stubtest.Each(func(context.Context) error { return limits.Talkative(raised) }),
 		interceptor.ServerOptions(interceptor.WithObserver(func(_ context.Context, ev interceptor.Event) { observed = ev.Error }))...)
 	ours, stock, ctx := stubtest.Dial(t, addr, interceptor.DialOptions()...), stubtest.Dial(t, addr), stubtest.Context(t)
 	for raised = range every {
 		for _, shape := range stubtest.Shapes() {
-			checkTalkative(t, shape.Call(ctx, ours), raised, rpcerr.DefaultBudget)
-			checkTalkative(t, shape.Call(ctx, stock), raised, rpcerr.DefaultBudget)
+			limits.Check(t, shape.Call(ctx, ours), raised, rpcerr.DefaultBudget)
+			limits.Check(t, shape.Call(ctx, stock), raised, rpcerr.DefaultBudget)
 			if !observed.Trimmed() {
 				t.Errorf("%s: %v is not observed as trimmed", shape.Name, raised)
 			}
@@ -100,9 +57,9 @@ func TestWithBudget(t *testing.T) {
 			interceptor.WithBudget(test.option), interceptor.WithRequestID(func(context.Context) string { return id }))...)
 		c, unary, ctx := stubtest.Dial(t, addr, interceptor.DialOptions()...), stubtest.Shapes()[0], stubtest.Context(t)
 
-		raised = talkative(sdk.ResourceNotEnough).WithDetails(&errdetails.ResourceInfo{Description: longText}, quota)
+		raised = limits.Talkative(sdk.ResourceNotEnough).WithDetails(&errdetails.ResourceInfo{Description: limits.Text}, quota)
 		err := unary.Call(ctx, c)
-		checkTalkative(t, err, sdk.ResourceNotEnough, test.budget)
+		limits.Check(t, err, sdk.ResourceNotEnough, test.budget)
 		if got := typed(t, err).RequestID(); got != id {
 			t.Errorf("WithBudget(%d): request id %q, want it whole", test.option, got)
 		}
@@ -110,7 +67,7 @@ func TestWithBudget(t *testing.T) {
 			t.Errorf("WithBudget(%d): only %d bytes are used", test.option, size)
 		}
 
-		raised = longest.Errorf("%s", longText)
+		raised = longest.Errorf("%s", limits.Text)
 		err = unary.Call(ctx, c)
 		e := typed(t, err)
 		if size := rpcerr.Size(status.Convert(err).Proto()); size > test.budget {
@@ -199,7 +156,7 @@ func TestTrimmingOrder(t *testing.T) {
 // TestRelayedWithinBudget: a status that a peer sent without any budget is brought
 // within ours, and keeps its identity.
 func TestRelayedWithinBudget(t *testing.T) {
-	st := statusWith(codes.NotFound, longText, ourInfo, googleInfo, &errdetails.Help{Links: []*errdetails.Help_Link{{Url: longText}}})
+	st := statusWith(codes.NotFound, limits.Text, ourInfo, googleInfo, &errdetails.Help{Links: []*errdetails.Help_Link{{Url: limits.Text}}})
 	addr := stubtest.Start(t, stubtest.Each(func(context.Context) error { return sentByPeer(st) }), interceptor.ServerOptions()...)
 	for _, shape := range stubtest.Shapes() {
 		err := shape.Call(stubtest.Context(t), stubtest.Dial(t, addr, interceptor.DialOptions()...))
@@ -213,83 +170,95 @@ func TestRelayedWithinBudget(t *testing.T) {
 	}
 }
 
-// TestClientWithSmallHeaderLimit calls as a client does that accepts 8 KiB of header
-// list, while another call is in flight on the same connection.
-func TestClientWithSmallHeaderLimit(t *testing.T) {
-	checkSmallHeaderLimit(t, grpc.WithMaxHeaderListSize(8192))
-}
-
-// limitVariable makes newer versions of gRPC limit header lists by default, in the
-// way that closes the whole connection. It is read when the process starts.
-const limitVariable = "GRPC_GO_EXPERIMENTAL_ENABLE_8KB_DEFAULT_HEADER_LIST_SIZE"
-
-func TestClientWithSmallDefaultLimit(t *testing.T) {
-	if os.Getenv(limitVariable) == "" {
-		cmd := exec.Command(os.Args[0], "-test.run=^TestClientWithSmallDefaultLimit$", "-test.v")
-		cmd.Env = append(os.Environ(), limitVariable+"=true")
-		out, err := cmd.CombinedOutput()
-		if err != nil || !strings.Contains(string(out), "--- PASS") && !strings.Contains(string(out), "--- SKIP") {
-			t.Errorf("with %s: %v\n%s", limitVariable, err, out)
-		}
-		if strings.Contains(string(out), "--- SKIP") {
-			t.Skipf("this version of gRPC does not know %s", limitVariable)
-		}
-		return
+// TestSizeIsWhatGRPCCounts sends errors of all kinds to clients that accept a header list
+// of exactly the computed size, and of one byte less: gRPC's own count decides.
+func TestSizeIsWhatGRPCCounts(t *testing.T) {
+	var returned error
+	addr := stubtest.Start(t, stubtest.Each(func(context.Context) error { return returned }), interceptor.ServerOptions(
+		interceptor.WithoutPushback(), interceptor.WithRequestID(func(context.Context) string { return "r1" }))...)
+	errs := []error{status.Error(codes.NotFound, ""), status.Error(codes.Unauthenticated, "请求 100%\n")}
+	for _, row := range matrix() {
+		errs = append(errs, row.err)
 	}
-	huge := statusWith(codes.NotFound, "", &errdetails.DebugInfo{Detail: strings.Repeat("x", 9000)})
-	addr := stubtest.Start(t, stubtest.Each(func(context.Context) error { return huge.Err() }))
-	if err := stubtest.Shapes()[0].Call(stubtest.Context(t), stubtest.Dial(t, addr)); status.Code(err) == codes.NotFound {
-		t.Skip("a status of more than 8 KiB arrives: there is no limit")
+	random := rand.New(rand.NewPCG(1, 2))
+	for range 200 {
+		errs = append(errs, randomError(random))
 	}
-	checkSmallHeaderLimit(t)
-}
-
-func checkSmallHeaderLimit(t *testing.T, opts ...grpc.DialOption) {
-	t.Helper()
-	service := stubtest.Each(func(context.Context) error {
-		return talkative(sdk.ResourceNotEnough).WithDetails(&errdetails.ResourceInfo{Description: strings.Repeat("x", 9000)})
-	})
-	// The innocent call echoes what it receives.
-	service.BidiStream = func(stream testgrpc.TestService_FullDuplexCallServer) error {
-		for {
-			if _, err := stream.Recv(); err != nil {
-				return nil
+	for i, err := range errs {
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			receive := func(limit int) *status.Status {
+				client := stubtest.Dial(t, addr, grpc.WithMaxHeaderListSize(uint32(limit)))
+				return status.Convert(stubtest.Shapes()[0].Call(stubtest.Context(t), client))
 			}
-			if err := stream.Send(&testgrpc.StreamingOutputCallResponse{}); err != nil {
-				return err
+			returned = err
+			sent := receive(1 << 20)
+			size := rpcerr.Size(sent.Proto())
+			if got := receive(size); !proto.Equal(got.Proto(), sent.Proto()) {
+				t.Errorf("a limit of %d bytes is not enough, got %v, want %v", size, got, sent)
 			}
-		}
-	}
-	for _, budget := range []int{rpcerr.DefaultBudget, rpcerr.MaxBudget} {
-		addr := stubtest.Start(t, service, interceptor.ServerOptions(interceptor.WithBudget(budget))...)
-		c, ctx := stubtest.Dial(t, addr, append(interceptor.DialOptions(), opts...)...), stubtest.Context(t)
-		innocent, err := c.FullDuplexCall(ctx)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, shape := range stubtest.Shapes()[:3] {
-			checkTalkative(t, shape.Call(ctx, c), sdk.ResourceNotEnough, budget)
-			if err := innocent.Send(&testgrpc.StreamingOutputCallRequest{}); err != nil {
-				t.Fatalf("%s: the innocent call: %v", shape.Name, err)
+			if got := receive(size - 1); proto.Equal(got.Proto(), sent.Proto()) {
+				t.Errorf("a limit of %d bytes is enough for %v", size-1, sent)
 			}
-			if _, err := innocent.Recv(); err != nil {
-				t.Fatalf("%s: the innocent call: %v", shape.Name, err)
-			}
-		}
-		if err := errors.Join(innocent.CloseSend()); err != nil {
-			t.Error(err)
-		}
+		})
 	}
 }
 
-// TestSizeIsWhatCrosses compares the computed size with the header fields that a
-// client received.
-func TestSizeIsWhatCrosses(t *testing.T) {
-	addr := stubtest.Start(t, stubtest.Each(func(context.Context) error { return talkative(sdk.InstanceNotFound) }), interceptor.ServerOptions()...)
-	raw := detailsOf(stubtest.Context(t), t, stubtest.Dial(t, addr), stubtest.Shapes()[0])
-	err := stubtest.Shapes()[0].Call(stubtest.Context(t), stubtest.Dial(t, addr))
-	st := status.Convert(err).Proto()
-	if got := proto.Size(st); got != len(raw) {
-		t.Errorf("the status has %d bytes, %d crossed", got, len(raw))
+// randomError returns an error with anything that costs bytes on the wire.
+func randomError(random *rand.Rand) *mapping.Error {
+	all := slices.Collect(every)
+	text := func(longest int) string {
+		letters, chosen := []rune("az 09%~\x00\n\x7féЖ请😀"), make([]rune, random.IntN(longest))
+		for i := range chosen {
+			chosen[i] = letters[random.IntN(len(letters))]
+		}
+		return string(chosen)
+	}
+	e := all[random.IntN(len(all))].Errorf("%s", text(200)).WithRequestID(text(40))
+	if random.IntN(4) == 0 {
+		e = rpcerr.Plain(codes.Code(1+random.IntN(16)), text(200))
+	}
+	for range random.IntN(8) {
+		e = e.With(fmt.Sprint("key", random.IntN(100)), text(150))
+	}
+	for range random.IntN(3) {
+		e = e.WithDetails(&errdetails.Help{Links: []*errdetails.Help_Link{{Url: text(300)}}})
+	}
+	switch random.IntN(3) {
+	case 0:
+		e = e.NotExecuted()
+	case 1:
+		e = e.RetryAfter(time.Duration(random.Int64N(int64(2 * time.Hour))))
+	}
+	return e
+}
+
+// TestBudgetIsUsedToTheLastByte: what fits exactly is left alone, and one byte more of
+// anything is too much.
+func TestBudgetIsUsedToTheLastByte(t *testing.T) {
+	for name, of := range map[string]func(text string) *mapping.Error{
+		"message":  func(text string) *mapping.Error { return sdk.ResourceNotEnough.Errorf("m%s", text) },
+		"metadata": func(text string) *mapping.Error { return sdk.InstanceNotFound.With("key", text) },
+		"detail": func(text string) *mapping.Error {
+			return sdk.InstanceNotFound.Errorf("m").WithDetails(&errdetails.Help{Links: []*errdetails.Help_Link{{Url: text}}})
+		},
+		"relayed": func(text string) *mapping.Error {
+			e, _ := mapping.FromStatus(statusWith(codes.NotFound, text, ourInfo, googleInfo, quota))
+			return e
+		},
+		"plain": func(text string) *mapping.Error { return rpcerr.Plain(codes.Aborted, text) },
+	} {
+		for _, budget := range []int{rpcerr.MinBudget, rpcerr.DefaultBudget, rpcerr.MaxBudget} {
+			sealed := func(n int) (size int, trimmed bool) {
+				e := of(strings.Repeat("x", n)).Seal(rpcerr.Wire{Budget: budget})
+				return rpcerr.Size(e.GRPCStatus().Proto()), e.Trimmed()
+			}
+			tooMuch := sort.Search(rpcerr.MaxBudget, func(n int) bool { _, trimmed := sealed(n); return trimmed })
+			if size, _ := sealed(tooMuch - 1); size > budget || size < budget-3 {
+				t.Errorf("%s: the largest that is left alone within %d takes %d bytes", name, budget, size)
+			}
+			if size, _ := sealed(tooMuch); size > budget {
+				t.Errorf("%s: within %d what is trimmed takes %d bytes", name, budget, size)
+			}
+		}
 	}
 }

@@ -328,11 +328,11 @@ func (s *scratch) release() {
 	scratches.Put(s)
 }
 
-// What a Trailers-Only response costs besides message and details: :status,
+// What a Trailers-Only response costs besides code, message and details: :status,
 // content-type and grpc-status, each with 32 bytes of overhead (RFC 9113 §6.5.2).
 const fixedSize = len(":status"+"200") + 32 +
 	len("content-type"+"application/grpc") + 32 +
-	len("grpc-status"+"16") + 32
+	len("grpc-status") + 32
 
 const (
 	messageOverhead = len("grpc-message") + 32
@@ -341,13 +341,19 @@ const (
 
 // Size returns how many bytes a status takes in the header list of a response, as
 // HTTP/2 and gRPC count them: every field with its name and 32 bytes, the message
-// percent-encoded, and, if there are details, the whole status once more in base64.
+// percent-encoded, and, if there are details, the whole status once more in base64. What
+// else a server sends in the same header list, such as trailers, comes on top.
 func Size(st *spb.Status) int {
-	size := fixedSize + messageOverhead + percentSize(st.GetMessage())
+	size := plainSize(codes.Code(st.GetCode()), st.GetMessage())
 	if len(st.GetDetails()) > 0 {
 		size += detailsOverhead + base64Size(proto.Size(st))
 	}
 	return size
+}
+
+// plainSize is the [Size] of a status without details.
+func plainSize(c codes.Code, message string) int {
+	return fixedSize + len(strconv.FormatUint(uint64(c), 10)) + messageOverhead + percentSize(message)
 }
 
 // base64Size is the length of n bytes in base64 without padding.
@@ -369,7 +375,7 @@ func isPlain(b byte) bool { return b >= ' ' && b <= '~' && b != '%' }
 
 // size returns the [Size] of the status that the draft becomes.
 func (d *draft) size() int {
-	size := fixedSize + messageOverhead + percentSize(d.message)
+	size := plainSize(d.grpc, d.message)
 	if d.code.IsZero() && len(d.foreign) == 0 {
 		return size
 	}
@@ -473,7 +479,7 @@ func (d *draft) bound() int {
 	for i := range d.metadata {
 		n += perEntry + len(d.metadata[i].key) + len(d.metadata[i].value)
 	}
-	return fixedSize + messageOverhead + 3*len(d.message) + detailsOverhead + base64Size(n)
+	return fixedSize + len("16") + messageOverhead + 3*len(d.message) + detailsOverhead + base64Size(n)
 }
 
 // firstToGo are the types of details that are dropped before others.

@@ -352,10 +352,11 @@ func TestSizeCountsWhatGRPCSends(t *testing.T) {
 	}
 	for _, st := range []*spb.Status{
 		{Code: 5, Message: "plain"},
+		{Code: 16, Message: "plain"},
 		{Code: 5, Message: "100 %\n错误"},
 		{Code: 5, Message: "plain", Details: []*anypb.Any{detail}},
 	} {
-		fields := map[string]int{":status": len("200"), "content-type": len("application/grpc"), "grpc-status": 2}
+		fields := map[string]int{":status": len("200"), "content-type": len("application/grpc"), "grpc-status": len(strconv.Itoa(int(st.Code)))}
 		encoded := 0
 		for i := 0; i < len(st.Message); i++ {
 			if c := st.Message[i]; c < 0x20 || c > 0x7e || c == '%' {
