@@ -20,6 +20,7 @@ import (
 
 	"github.com/openyuanrong/statusmap/gen/rest"
 	"github.com/openyuanrong/statusmap/gen/sdk"
+	"github.com/openyuanrong/statusmap/interceptor/internal/limits"
 	"github.com/openyuanrong/statusmap/interceptor/internal/stubtest"
 	"github.com/openyuanrong/statusmap/mapping"
 )
@@ -184,7 +185,7 @@ func (end *ending) decide(p *plan, n int, r *rand.Rand) {
 		end.kind, end.err, end.want = "error with a detail", err.WithDetails(quota), raised
 		end.want.Details = append(raised.Details, "google.rpc.QuotaFailure")
 	case draw < 74:
-		end.kind, end.err, end.want = "error too large", soon(talkative(code)), raised
+		end.kind, end.err, end.want = "error too large", soon(limits.Talkative(code)), raised
 		end.want.Trimmed = true
 	case draw < 78:
 		end.kind, end.err, end.want = "plain error", fmt.Errorf("call %d: %w", p.id, errSecret), p.hidden()

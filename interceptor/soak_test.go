@@ -32,6 +32,7 @@ import (
 
 	"github.com/openyuanrong/statusmap/gen/rest"
 	"github.com/openyuanrong/statusmap/interceptor"
+	"github.com/openyuanrong/statusmap/interceptor/internal/limits"
 	"github.com/openyuanrong/statusmap/interceptor/internal/stubtest"
 	"github.com/openyuanrong/statusmap/mapping"
 )
@@ -769,7 +770,7 @@ func (j *judge) sent(got view) string {
 // matches reports whether got is what the server sent.
 func matches(got, want view) bool {
 	if want.Trimmed {
-		if got.Message == "" || !strings.HasPrefix(longText, got.Message) {
+		if got.Message == "" || !strings.HasPrefix(limits.Text, got.Message) {
 			return false
 		}
 		got.Message, got.Metadata, want.Message = "", nil, ""
