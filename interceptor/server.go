@@ -136,10 +136,11 @@ func (s *server) prepare(ctx context.Context, method string, err error) (e *mapp
 // logs and metrics that stand outside, an error that is io.EOF is a stream that ended
 // well; what e says is that the call failed.
 func hideEOF(e *mapping.Error) *mapping.Error {
-	if !isEOF(e.Unwrap()) {
+	cause := e.Unwrap()
+	if cause == nil || !isEOF(cause) {
 		return e
 	}
-	return e.WithCause(notEOF{e.Unwrap()})
+	return e.WithCause(notEOF{cause})
 }
 
 // notEOF is an error in which everything is found but io.EOF.
