@@ -69,7 +69,7 @@ func pushback(ctx context.Context, e *mapping.Error, idempotent bool) (ms int64,
 	// policy. So it is said where a policy would run something twice or wait too long,
 	// and for other classes only on idempotent methods, which have one from us.
 	mayRunTwice := retry.Class == mapping.Safe || retry.Class == mapping.Idempotent
-	return noRetry, isPolicyCode(e.GRPCCode()) && (mayRunTwice || idempotent)
+	return noRetry, (mayRunTwice || idempotent) && isPolicyCode(e.GRPCCode())
 }
 
 // fits reports whether the caller's deadline leaves room for a delay and for the

@@ -1,7 +1,7 @@
 package rpcerr
 
-// maxNodes bounds how many errors of a tree are looked at, so that cyclic, very
-// deep and very wide ones end in bounded time.
+// maxNodes bounds how much of an error tree is looked at, because trees may have
+// rings, or millions of errors in a join.
 const maxNodes = 1000
 
 // Walk visits err and the errors that it wraps, outermost first and depth first
@@ -11,47 +11,57 @@ const maxNodes = 1000
 // where Unwrap does, the error wraps nothing, and a visit that panics counts as one
 // that returned true.
 func Walk(err error, visit func(error) bool) {
-	left := maxNodes
-	walk(err, visit, &left)
+	w := walker{left: maxNodes, err: err}
+	for !w.walk(visit) {
+	}
 }
 
-func walk(err error, visit func(error) bool, left *int) bool {
-	for err != nil {
-		if *left == 0 {
-			return false
-		}
-		*left--
-		if !ask(visit, err) {
-			return false
-		}
-		several, one := unwrap(err)
-		for _, e := range several {
-			if !walk(e, visit, left) {
-				return false
+// A walker is where a walk has come to.
+type walker struct {
+	left    int       // how many errors may still be visited
+	err     error     // the next to be visited, or to be unwrapped if it is visited
+	visited bool      // err is
+	behind  [][]error // those that come after it, the last of these slices first
+}
+
+// walk goes on to the end, or to a panic, behind which it can be called again. So a
+// walk without one needs to be prepared for it only once.
+func (w *walker) walk(visit func(error) bool) (done bool) {
+	defer func() { _ = recover() }()
+	for w.err != nil || w.pop() {
+		if !w.visited {
+			if w.left == 0 {
+				return true
+			}
+			w.left--
+			w.visited = true
+			if !visit(w.err) {
+				return true
 			}
 		}
-		err = one
+		err := w.err
+		w.err, w.visited = nil, false
+		switch x := err.(type) {
+		case interface{ Unwrap() error }:
+			w.err = x.Unwrap()
+		case interface{ Unwrap() []error }:
+			w.behind = append(w.behind, x.Unwrap())
+		}
 	}
 	return true
 }
 
-func ask(visit func(error) bool, err error) (on bool) {
-	defer func() {
-		if recover() != nil {
-			on = true
+// pop takes the next error from those behind; it reports whether there is one.
+func (w *walker) pop() bool {
+	for len(w.behind) > 0 {
+		last := &w.behind[len(w.behind)-1]
+		for len(*last) > 0 {
+			w.err, *last = (*last)[0], (*last)[1:]
+			if w.err != nil {
+				return true
+			}
 		}
-	}()
-	return visit(err)
-}
-
-// unwrap returns what an error wraps: several others, or one.
-func unwrap(err error) (several []error, one error) {
-	defer func() { _ = recover() }()
-	switch x := err.(type) {
-	case interface{ Unwrap() error }:
-		one = x.Unwrap()
-	case interface{ Unwrap() []error }:
-		several = x.Unwrap()
+		w.behind = w.behind[:len(w.behind)-1]
 	}
-	return several, one
+	return false
 }
