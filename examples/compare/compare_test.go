@@ -1,6 +1,11 @@
 package main
 
-import "testing"
+import (
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+)
 
 // Nothing is worth timing that does not arrive.
 func TestWhatIsClaimedArrives(t *testing.T) {
@@ -32,5 +37,36 @@ func TestWhatIsClaimedArrives(t *testing.T) {
 				t.Errorf("a call that succeeds: %v", err)
 			}
 		})
+	}
+}
+
+// TestReadme holds the table in README.md to what is compared here: the contenders and
+// their versions, what each carries, and the bytes that it takes. The times are those of
+// one run.
+func TestReadme(t *testing.T) {
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, found := strings.Cut(string(readme), head)
+	if !found {
+		t.Fatal("README.md has no such table")
+	}
+	table, _, _ = strings.Cut(table, "\n\n")
+	rows := strings.Split(table, "\n")
+	all := contenders()
+	if len(rows) != len(all) {
+		t.Errorf("README.md has %d rows, want %d", len(rows), len(all))
+	}
+	versions := versions()
+	for i, c := range all[:min(len(rows), len(all))] {
+		if !strings.HasPrefix(rows[i], c.label(versions)) {
+			t.Errorf("README.md has\n%s\nwant a row that begins with\n%s", rows[i], c.label(versions))
+		}
+		size, _ := c.deliver(c.raise(7))
+		const column = 6
+		if cells := strings.Split(rows[i], "|"); len(cells) != strings.Count(head, "|")/2+1 || strings.TrimSpace(cells[column]) != strconv.Itoa(size) {
+			t.Errorf("README.md has\n%s\nwant %d bytes", rows[i], size)
+		}
 	}
 }

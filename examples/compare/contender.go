@@ -54,6 +54,8 @@ type contender struct {
 	// server and client are the interceptors, nil for none.
 	server grpc.UnaryServerInterceptor
 	client grpc.UnaryClientInterceptor
+	// dial is what a connection needs instead of the client interceptor alone.
+	dial []grpc.DialOption
 	// is reports whether a received error has the code. It is how callers tell errors
 	// apart, and it is measured.
 	is func(error) bool
@@ -148,7 +150,7 @@ func (c *contender) check(err error, i int) error {
 // contenders returns all of them; the first two are the yardsticks.
 func contenders() []*contender {
 	return []*contender{
-		plain(), naive(), statusmap(), withoutPushback(), withDetails(),
+		plain(), naive(), statusmap(), statusOnly(), withDetails(),
 		temporal(), kratos(), gax(), containerd(), buildkit(), cockroach(),
 	}
 }

@@ -100,15 +100,23 @@ func run(w io.Writer, rounds int, sample time.Duration) error {
 	return print(w, rows)
 }
 
+// head is what the table begins with.
+const head = "| | carries | raise ns | encode ns (× naive) | allocs | bytes | decode ns (× naive) | allocs | foreign ns | failing RPC × plain | successful RPC × plain |\n" +
+	"|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n"
+
+// label returns what the contender's row begins with.
+func (c *contender) label(versions map[string]string) string {
+	return fmt.Sprintf("| %s | %s |", strings.TrimSpace(c.name+" "+versions[c.module]), c.carries)
+}
+
 // print writes the table in Markdown.
 func print(w io.Writer, rows []*row) error {
 	versions := versions()
 	var b strings.Builder
-	b.WriteString("| | carries | raise ns | encode ns (× naive) | allocs | bytes | decode ns (× naive) | allocs | foreign ns | failing RPC × plain | successful RPC × plain |\n")
-	b.WriteString("|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n")
+	b.WriteString(head)
 	for _, r := range rows {
-		fmt.Fprintf(&b, "| %s | %s | %.0f | %.0f (%.2f) | %.0f | %d | %.0f (%.2f) | %.0f | %.0f | %.2f | %.2f |\n",
-			strings.TrimSpace(r.name+" "+versions[r.module]), r.carries, r.raise.ns,
+		fmt.Fprintf(&b, "%s %.0f | %.0f (%.2f) | %.0f | %d | %.0f (%.2f) | %.0f | %.0f | %.2f | %.2f |\n",
+			r.label(versions), r.raise.ns,
 			r.encode.ns, r.encode.ratio, r.encode.allocs, r.bytes,
 			r.decode.ns, r.decode.ratio, r.decode.allocs, r.foreign.ns,
 			r.failing.ratio, r.successful.ratio)

@@ -57,7 +57,10 @@ func connect(c *contender, fails bool) (*link, error) {
 	go func() { _ = l.server.Serve(lis) }() // ends with Stop
 
 	dial := []grpc.DialOption{grpc.WithTransportCredentials(insecure.NewCredentials())}
-	if c.client != nil {
+	switch {
+	case c.dial != nil:
+		dial = append(dial, c.dial...)
+	case c.client != nil:
 		dial = append(dial, grpc.WithUnaryInterceptor(c.client))
 	}
 	if l.conn, err = grpc.NewClient(lis.Addr().String(), dial...); err != nil {
