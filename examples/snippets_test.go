@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
 	functionv1 "github.com/openyuanrong/statusmap/examples/internal/pb/function/v1"
@@ -133,11 +134,12 @@ func Example_rules() {
 		panic(err)
 	}
 	defer conn.Close()
-	_, err = functionv1.NewFunctionServiceClient(conn).Invoke(context.Background(), &functionv1.InvokeRequest{Name: "hello"})
+	ctx := metadata.AppendToOutgoingContext(context.Background(), "x-request-id", "r7")
+	_, err = functionv1.NewFunctionServiceClient(conn).Invoke(ctx, &functionv1.InvokeRequest{Name: "hello"})
 	fmt.Println(err)
 
 	// Output:
-	// FUNCTION_NOT_FOUND (4115): The function was never created or has been deleted.
+	// FUNCTION_NOT_FOUND (4115): The function was never created or has been deleted. (request r7)
 }
 
 // The bridges for a platform that answers OK with a code in the reply.

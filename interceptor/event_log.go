@@ -67,8 +67,8 @@ func (ev Event) CauseText() string {
 		return ""
 	}
 	text := textOf(ev.Cause)
-	if text == ev.Error.Error() {
-		text = ""
+	if text == ev.Error.Error() || text == ev.Error.WithRequestID("").Error() {
+		text = "" // it got its id on the way
 	}
 	for _, hidden := range hiddenCauses(ev.Cause) {
 		switch more := textOf(hidden); {

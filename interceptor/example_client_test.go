@@ -51,7 +51,7 @@ func ExampleUnaryClient() {
 	fmt.Println("caller:", err)
 	// Output:
 	// logged: rpc error: code = NotFound desc = No such instance.
-	// caller: INSTANCE_NOT_FOUND (1003): No such instance.
+	// caller: INSTANCE_NOT_FOUND (1003): No such instance. (request r7)
 }
 
 // The error comes from Recv, and io.EOF stays io.EOF.
@@ -91,8 +91,8 @@ func ExampleWithCatalogs() {
 		fmt.Printf("%v - %v %q\n", e, e.Code() == noCredit, e.Code().Describe("en"))
 	}
 	// Output:
-	// NO_CREDIT (1003): 2 credits are missing - false ""
-	// NO_CREDIT (1003): 2 credits are missing - true "The account has no money left."
+	// NO_CREDIT (1003): 2 credits are missing (request r7) - false ""
+	// NO_CREDIT (1003): 2 credits are missing (request r7) - true "The account has no money left."
 }
 
 // A server that is overloaded for two calls, and a client that waits as it is told.
@@ -119,7 +119,7 @@ func ExampleWithIdempotent() {
 		fmt.Println(err)
 	}
 	// Output:
-	// INNER_COMMUNICATION (3002): A communication error occurred.
+	// INNER_COMMUNICATION (3002): A communication error occurred. (request r7)
 	// <nil>
 }
 

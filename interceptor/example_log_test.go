@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
 
 	"github.com/openyuanrong/statusmap/gen/sdk"
 	"github.com/openyuanrong/statusmap/interceptor"
@@ -25,10 +26,11 @@ func ExampleEvent_LogValue() {
 	}))
 
 	info := &grpc.UnaryServerInfo{FullMethod: "/acme.v1.Store/Get"}
-	_, _ = server(context.Background(), nil, info, func(context.Context, any) (any, error) {
+	ctx := metadata.NewIncomingContext(context.Background(), metadata.Pairs("x-request-id", "r7"))
+	_, _ = server(ctx, nil, info, func(context.Context, any) (any, error) {
 		return nil, sdk.EtcdOperationError.Wrap(errors.New("dial 10.0.0.7:2379: refused")).With("key", "a")
 	})
 
 	// Output:
-	// level=WARN msg="call failed" call.side=server call.method=/acme.v1.Store/Get call.domain=sdk.yuanrong call.number=3005 call.reason=ETCD_OPERATION_ERROR call.grpc=Unavailable call.message="Access to etcd failed." call.retry="IDEMPOTENT after 1s" call.metadata=map[key:a] call.cause="dial 10.0.0.7:2379: refused"
+	// level=WARN msg="call failed" call.side=server call.method=/acme.v1.Store/Get call.domain=sdk.yuanrong call.number=3005 call.reason=ETCD_OPERATION_ERROR call.grpc=Unavailable call.message="Access to etcd failed." call.retry="IDEMPOTENT after 1s" call.request_id=r7 call.metadata=map[key:a] call.cause="dial 10.0.0.7:2379: refused"
 }

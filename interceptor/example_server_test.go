@@ -36,7 +36,7 @@ func ExampleServerOptions() {
 	err := exampleCall(fmt.Errorf("SELECT …: %w", sdk.InstanceNotFound), opts, nil)
 	fmt.Println("sent:  ", status.Code(err), "-", status.Convert(err).Message())
 	// Output:
-	// logged: NotFound - INSTANCE_NOT_FOUND (1003): No such instance.
+	// logged: NotFound - INSTANCE_NOT_FOUND (1003): No such instance. (request r7)
 	// sent:   NotFound - No such instance.
 }
 
@@ -80,7 +80,7 @@ func ExampleWithRules() {
 		interceptor.ServerOptions(rules), interceptor.DialOptions())
 	fmt.Println(err)
 	// Output:
-	// FUNCTION_NOT_FOUND (4115): The function was never created or has been deleted.
+	// FUNCTION_NOT_FOUND (4115): The function was never created or has been deleted. (request r7)
 }
 
 // Another code than 3003 for what nobody knows.

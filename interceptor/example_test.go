@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/grpc/test/bufconn"
 
@@ -54,7 +55,8 @@ func exampleClient(err error, server []grpc.ServerOption, client []grpc.DialOpti
 func exampleCall(err error, server []grpc.ServerOption, client []grpc.DialOption) error {
 	c, end := exampleClient(err, server, client)
 	defer end()
-	_, callErr := c.UnaryCall(context.Background(), &testgrpc.SimpleRequest{})
+	ctx := metadata.AppendToOutgoingContext(context.Background(), "x-request-id", "r7")
+	_, callErr := c.UnaryCall(ctx, &testgrpc.SimpleRequest{})
 	return callErr
 }
 
@@ -79,7 +81,7 @@ func Example() {
 		fmt.Println(e.Metadata(), e.Retry())
 	}
 	// Output:
-	// INSTANCE_NOT_FOUND (1003): no instance "a1"
+	// INSTANCE_NOT_FOUND (1003): no instance "a1" (request r7)
 	// true true
 	// map[instance:a1] HIGHER_LEVEL after 100ms
 }

@@ -13,7 +13,6 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
 
-	"github.com/openyuanrong/statusmap/gen/sdk"
 	"github.com/openyuanrong/statusmap/mapping"
 	"github.com/openyuanrong/statusmap/mapping/inband"
 	"github.com/openyuanrong/statusmap/mapping/rpcerr"
@@ -122,7 +121,7 @@ func (s *server) seal(ctx context.Context, method string, err error) *mapping.Er
 func (s *server) prepare(ctx context.Context, method string, err error) (e *mapping.Error, idempotent bool) {
 	e = hideEOF(s.mapper.Map(ctx, err))
 	w := rpcerr.Wire{RequestID: s.requestID(ctx), Budget: s.budget, CodeInMetadata: s.codeInMetadata}
-	if w.RequestID == "" && s.hidesCause(e) {
+	if w.RequestID == "" && hidesCause(e) {
 		w.RequestID = newRequestID()
 	}
 	w.Idempotent = dependsOnMethod(e) && s.methods.idempotent(method)
@@ -161,12 +160,11 @@ func dependsOnMethod(e *mapping.Error) bool {
 	return !e.Code().IsZero() && isPolicyCode(e.GRPCCode())
 }
 
-// hidesCause reports whether the client learns less than the handler said, so that
-// it needs an id to ask about.
-func (s *server) hidesCause(e *mapping.Error) bool {
+// hidesCause reports whether the client gets no more than the catalogue's text for an
+// error about which the server knows more, so that it needs an id to ask about.
+func hidesCause(e *mapping.Error) bool {
 	c := e.Code()
-	return e.Unwrap() != nil && e.Origin() == mapping.OriginLocal &&
-		!c.IsZero() && (c == sdk.InnerSystemError || c == s.mapper.Fallback)
+	return e.Unwrap() != nil && !c.IsZero() && e.Message() == c.Description("en")
 }
 
 // errPanic is what a recovered panic counts as.
