@@ -36,9 +36,13 @@ func (m *methods) declare(names []string) {
 	}
 }
 
-// maxUndescribed bounds the methods without a descriptor that are remembered: a server
-// that handles unknown services sees as many names as its clients care to invent.
-const maxUndescribed = 1000
+// These bound the methods without a descriptor that are remembered, and the length of
+// their names: a server that handles unknown services sees whatever its clients care to
+// invent.
+const (
+	maxUndescribed     = 1000
+	maxUndescribedName = 256
+)
 
 // idempotent reports whether the method may run twice with the effect of once.
 func (m *methods) idempotent(method string) bool {
@@ -49,7 +53,7 @@ func (m *methods) idempotent(method string) bool {
 	if !idempotent {
 		idempotent, found = idempotencyLevel(method)
 	}
-	if !found && len(*m.known.Load()) >= maxUndescribed {
+	if !found && (len(method) > maxUndescribedName || len(*m.known.Load()) >= maxUndescribed) {
 		return false
 	}
 	m.mu.Lock()

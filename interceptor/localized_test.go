@@ -22,6 +22,9 @@ import (
 
 // byPrefix stands for a library: it takes what the header begins with.
 func byPrefix(accept string) string {
+	if accept == "panic" {
+		panic(accept)
+	}
 	tag, _, _ := strings.Cut(accept, ",")
 	return tag
 }
@@ -66,6 +69,7 @@ func TestLocalizedMessage(t *testing.T) {
 		{"an empty header", c, []string{""}, nil},
 		{"no match", c, []string{",en"}, nil},
 		{"a header that is too long", c, []string{strings.Repeat("zh-CN,", 200)}, nil},
+		{"a header on which the function panics", c, []string{"panic"}, nil},
 		{"no code", status.Error(codes.NotFound, "gone"), []string{"zh-CN"}, nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -39,10 +39,19 @@ func TestRequestIDs(t *testing.T) {
 		{"traceparent", nil, []string{"traceparent", "00-" + trace + "-00f067aa0ba902b7-01"}, sdk.InstanceNotFound, trace},
 		{"both", nil, []string{"traceparent", "00-" + trace + "-00f067aa0ba902b7-01", "x-request-id", "r-1"}, sdk.InstanceNotFound, "r-1"},
 		{"malformed traceparent", nil, []string{"traceparent", "00-xyz-1-1"}, sdk.InstanceNotFound, ""},
+		{"traceparent of no trace", nil, []string{"traceparent", "00-" + strings.Repeat("0", 32) + "-00f067aa0ba902b7-01"}, sdk.InstanceNotFound, ""},
+		{"traceparent of no span", nil, []string{"traceparent", "00-" + trace + "-0000000000000000-01"}, sdk.InstanceNotFound, ""},
+		{"traceparent of no version", nil, []string{"traceparent", "ff-" + trace + "-00f067aa0ba902b7-01"}, sdk.InstanceNotFound, ""},
+		{"traceparent in capitals", nil, []string{"traceparent", "00-" + strings.ToUpper(trace) + "-00f067aa0ba902b7-01"}, sdk.InstanceNotFound, ""},
+		{"traceparent with more than it has", nil, []string{"traceparent", "00-" + trace + "-00f067aa0ba902b7-01-more"}, sdk.InstanceNotFound, ""},
+		{"traceparent of a later version", nil, []string{"traceparent", "01-" + trace + "-00f067aa0ba902b7-01-more-of-it"}, sdk.InstanceNotFound, trace},
 		{"traceparent without a span", nil, []string{"traceparent", "00-" + trace}, sdk.InstanceNotFound, ""},
 		{"own function", []interceptor.ServerOption{fixed}, []string{"x-request-id", "r-1"}, sdk.InstanceNotFound, "fixed"},
 		{"own function that knows none", []interceptor.ServerOption{none}, []string{"x-request-id", "r-1"}, sdk.InstanceNotFound, ""},
 		{"own function that knows none, hidden cause", []interceptor.ServerOption{none}, nil, errSecret, "*"},
+		{"own function that panics", []interceptor.ServerOption{interceptor.WithRequestID(func(context.Context) string { panic("no id") })}, nil, sdk.InstanceNotFound, ""},
+		{"claimed by a rule", []interceptor.ServerOption{interceptor.WithRules(mapping.WhenIs(errSecret, sdk.ParamInvalid))}, nil, errSecret, "*"},
+		{"a hidden cause behind a text of its own", nil, nil, sdk.InstanceNotFound.Wrapf(errSecret, "x"), ""},
 		{"nil function", []interceptor.ServerOption{fixed, interceptor.WithRequestID(nil)}, nil, sdk.InstanceNotFound, "fixed"},
 		{"id of the error", []interceptor.ServerOption{fixed}, nil, sdk.InstanceNotFound.Errorf("x").WithRequestID("own"), "own"},
 		{"id of a received error", []interceptor.ServerOption{fixed}, nil, sentByPeer(sdk.InstanceNotFound.Errorf("x").WithRequestID("theirs").GRPCStatus()), "theirs"},
@@ -67,6 +76,27 @@ func TestRequestIDs(t *testing.T) {
 				t.Errorf("4 calls have the ids %v, want 4 different ones", seen)
 			}
 		})
+	}
+}
+
+// TestObservedRequestID: an id that crosses with no error is in the event all the same, in
+// the form that one would have.
+func TestObservedRequestID(t *testing.T) {
+	for sent, want := range map[string]string{
+		"r-1":                          "r-1",
+		strings.Repeat("r", 1000):      strings.Repeat("r", 128),
+		strings.Repeat("r", 126) + "请": strings.Repeat("r", 126),
+	} {
+		server := interceptor.UnaryServer(interceptor.WithRequestID(func(context.Context) string { return sent }),
+			interceptor.WithObserver(func(_ context.Context, ev interceptor.Event) {
+				if ev.RequestID != want || ev.Error.RequestID() != "" {
+					t.Errorf("the event has id %q, the plain status %q, want %q and none", ev.RequestID, ev.Error.RequestID(), want)
+				}
+			}))
+		handler := func(context.Context, any) (any, error) { return nil, status.Error(codes.NotFound, "nf") }
+		if _, err := server(context.Background(), nil, &grpc.UnaryServerInfo{FullMethod: "/a.B/C"}, handler); status.Code(err) != codes.NotFound {
+			t.Error(err)
+		}
 	}
 }
 

@@ -87,11 +87,11 @@ func WithCatalogs(catalogs ...*mapping.Catalog) ClientOption {
 // metadata, first for x-request-id, then for the trace id of traceparent (W3C Trace
 // Context). If there is none, an error with a code gets a random id where the client gets
 // only the catalogue's text and the server knows more: a cause, a claimed error, the text
-// around a code. A nil function is ignored.
+// around a code. A function that panics gives none; a nil one is ignored.
 func WithRequestID(f func(ctx context.Context) string) ServerOption {
 	return serverOption(func(s *server) {
 		if f != nil {
-			s.requestID = f
+			s.requestID = unlessItPanics(f)
 		}
 	})
 }
@@ -131,7 +131,8 @@ func WithRecovery() ServerOption {
 // nobody receives from to its end, nothing is seen. With [WithRetry] it is
 // also called for each attempt that is about to be repeated, with Event.Retrying set.
 // Calls that succeed are not observed. Observers run on the goroutine of the call, so
-// they must be quick, and may run concurrently; several are called in order. Nil is
+// they must be quick, and may run concurrently; several are called in order. One that
+// panics does so in the call, and [WithRecovery] is no help: it is for handlers. Nil is
 // ignored.
 func WithObserver(f func(ctx context.Context, ev Event)) Option {
 	return option{

@@ -19,15 +19,26 @@ func requestIDOf(ctx context.Context) string {
 	return ""
 }
 
-// traceID returns the trace id in a traceparent header, "" if it is malformed.
+// traceID returns the trace id in a traceparent header, "" if the header is invalid. Later
+// versions may have more fields behind those that are known.
 // https://www.w3.org/TR/trace-context/#traceparent-header
 func traceID(parent string) string {
-	parts := strings.Split(parent, "-")
-	if len(parts) < 4 || len(parts[1]) != 32 || strings.Trim(parts[1], "0123456789abcdef") != "" {
+	fields := strings.SplitN(parent, "-", 5)
+	if len(fields) < 4 || !isHex(fields[0], 2) || !isHex(fields[1], 32) || !isHex(fields[2], 16) || !isHex(fields[3], 2) {
 		return ""
 	}
-	return parts[1]
+	version, id, span := fields[0], fields[1], fields[2]
+	if version == "ff" || version == "00" && len(fields) > 4 || isZero(id) || isZero(span) {
+		return ""
+	}
+	return id
 }
+
+func isHex(s string, length int) bool {
+	return len(s) == length && strings.Trim(s, "0123456789abcdef") == ""
+}
+
+func isZero(s string) bool { return strings.Trim(s, "0") == "" }
 
 // newRequestID returns an id for a request that came without one.
 func newRequestID() string { return rand.Text() }

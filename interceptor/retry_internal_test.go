@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -168,6 +169,13 @@ func TestMethodsAreLookedUpOnce(t *testing.T) {
 		if allocs := testing.AllocsPerRun(10, func() { m.idempotent(method) }); allocs != 0 {
 			t.Errorf("idempotent(%q) costs %v allocations the second time: it looks the method up again", method, allocs)
 		}
+	}
+	before := len(*m.known.Load())
+	if m.idempotent("/invented.Service/" + strings.Repeat("M", maxUndescribedName)) {
+		t.Error("a method that does not exist is idempotent")
+	}
+	if got := len(*m.known.Load()); got != before {
+		t.Error("a method that does not exist is remembered by a very long name")
 	}
 	for i := range 2 * maxUndescribed {
 		m.idempotent(fmt.Sprintf("/invented.Service/M%d", i))

@@ -193,13 +193,26 @@ func (s *server) watch(ctx context.Context, method string, handler func() error,
 	}
 	ev.Duration = time.Since(start)
 	if ev.RequestID = ev.Error.RequestID(); ev.RequestID == "" {
-		ev.RequestID = s.requestID(ctx)
+		ev.RequestID = ev.Error.WithRequestID(s.requestID(ctx)).RequestID() // as one would be sent
 	}
 	s.observers.notify(ctx, ev)
 	if ev.InBand {
 		return nil
 	}
 	return ev.Error
+}
+
+// unlessItPanics returns what f returns, or "" where it panics: a call that fails already
+// fails as it should, whatever the function makes of what a caller has sent.
+func unlessItPanics[From any](f func(From) string) func(From) string {
+	return func(from From) (s string) {
+		defer func() {
+			if recover() != nil {
+				s = ""
+			}
+		}()
+		return f(from)
+	}
 }
 
 // run calls the handler and, if recovery is on, notes a panic in ev.
