@@ -57,8 +57,8 @@
 //
 //   - nil stays nil, and io.EOF of a client stream stays io.EOF, except where gRPC repeated
 //     a call by itself and lost its status: that is UNAVAILABLE.
-//   - A call that succeeds allocates nothing more; a client stream one wrapper; a call
-//     that could be repeated at most two things.
+//   - Of a call that succeeds, the interceptors allocate nothing; of a client stream one
+//     wrapper; of a call that could be repeated at most two things. [Announce] is apart.
 //   - Response headers are never touched.
 //   - An error is translated once: repeated receives return the same value.
 package interceptor
