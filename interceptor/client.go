@@ -3,6 +3,7 @@ package interceptor
 import (
 	"context"
 	"io"
+	"strings"
 	"sync"
 	"time"
 
@@ -60,7 +61,7 @@ func UnaryClient(opts ...ClientOption) grpc.UnaryClientInterceptor {
 		return func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoker grpc.UnaryInvoker, opts ...grpc.CallOption) error {
 			err := invoker(ctx, method, req, reply, cc, opts...)
 			if err != nil {
-				_, err = c.translate(ctx, err)
+				_, err = c.translate(ctx, cc, method, err)
 			}
 			return err
 		}
@@ -69,7 +70,7 @@ func UnaryClient(opts ...ClientOption) grpc.UnaryClientInterceptor {
 		start := time.Now()
 		err := invoker(ctx, method, req, reply, cc, opts...)
 		if err != nil {
-			err = c.report(ctx, method, start, err)
+			err = c.report(ctx, cc, method, start, err)
 		}
 		return err
 	}
@@ -78,9 +79,10 @@ func UnaryClient(opts ...ClientOption) grpc.UnaryClientInterceptor {
 // StreamClient returns the interceptor for streams of a client (a
 // StreamClientInterceptor in gRPC's words). Errors of opening the stream, of sending
 // and of receiving become [mapping.Error]; io.EOF stays io.EOF, and repeated
-// receives return the same value. It calls nothing on a stream that has not ended,
-// which leaves gRPC's own retries in force. Where gRPC loses the status of a call that it
-// repeats, and says io.EOF, the call ends with UNAVAILABLE, or as its context has ended.
+// receives return the same value, as an error is the end of a stream. It calls nothing on a
+// stream that has not ended, which leaves gRPC's own retries in force. Where gRPC loses the
+// status of a call that it repeats, and says io.EOF, the call ends with UNAVAILABLE, or as
+// its context has ended; where a server sends no reply at all, it ends with INTERNAL.
 func StreamClient(opts ...ClientOption) grpc.StreamClientInterceptor {
 	c := newClient(opts)
 	return func(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, streamer grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
@@ -93,48 +95,53 @@ func StreamClient(opts ...ClientOption) grpc.StreamClientInterceptor {
 		}
 		inner, err := streamer(ctx, desc, cc, method, opts...)
 		if err != nil {
-			return nil, c.report(ctx, method, start, err)
+			return nil, c.report(ctx, cc, method, start, err)
 		}
-		return &clientStream{ClientStream: inner, client: c, ctx: ctx, method: method, start: start, desc: desc}, nil
+		return &clientStream{ClientStream: inner, client: c, ctx: ctx, cc: cc, method: method, start: start, desc: desc}, nil
 	}
 }
 
 // translate returns the typed form of an error that gRPC returned, as what it is and
 // as an error. One that an inner interceptor has typed stays as it is, with what was
 // wrapped around it; what is no error of gRPC gives nil and err itself.
-func (c *client) translate(ctx context.Context, err error) (*mapping.Error, error) {
-	if typed := typedIn(err); typed != nil {
+func (c *client) translate(ctx context.Context, cc *grpc.ClientConn, method string, err error) (*mapping.Error, error) {
+	if typed := typedIn(err); typed != nil && err != error(typed) {
 		return typed, err
 	}
-	e, ok := c.decoder.FromError(err)
-	if !ok && isEOF(err) {
-		e, ok = c.decoder.FromError(lostStatus(ctx))
+	if isEnd(err) {
+		err = noReply(ctx, cc, method)
 	}
+	e, ok := c.decoder.FromError(err)
 	if !ok {
 		return nil, err
 	}
 	return e, e
 }
 
-// isEnd reports whether err is the io.EOF by which gRPC says that a stream is over: as
-// it is, or, when no attempt is left, wrapped.
-func (c *client) isEnd(err error) bool {
-	if err == io.EOF || !isEOF(err) {
-		return err == io.EOF
+// isEnd reports whether err is the io.EOF by which gRPC says that a call is over: as it
+// is, or, when no attempt is left, wrapped. What an interceptor inside wraps around an
+// io.EOF, of reading something else perhaps, is an error.
+func isEnd(err error) bool {
+	if err == io.EOF {
+		return true
 	}
-	_, hasStatus := c.decoder.FromError(err)
-	return !hasStatus
+	x, wraps := err.(interface{ Unwrap() error })
+	return wraps && isExhausted(x, err)
 }
 
-// isEOF is errors.Is with io.EOF, for errors of any quality.
-func isEOF(err error) bool {
-	found := false
-	rpcerr.Walk(err, func(err error) bool {
-		x, ok := err.(interface{ Is(error) bool })
-		found = err == io.EOF || ok && x.Is(io.EOF)
-		return !found
-	})
-	return found
+func isExhausted(x interface{ Unwrap() error }, err error) bool {
+	defer func() { _ = recover() }()
+	return x.Unwrap() == io.EOF && strings.HasPrefix(err.Error(), "max retries exhausted: failed after ")
+}
+
+// noReply returns the error of a call that was to have one reply and ended with io.EOF.
+// With older versions of gRPC the server has said OK and sent none. Where gRPC repeats
+// calls, the status may be lost instead.
+func noReply(ctx context.Context, cc *grpc.ClientConn, method string) error {
+	if repeatsItself(cc, method) || ctx.Err() != nil {
+		return lostStatus(ctx)
+	}
+	return status.Error(codes.Internal, "the server ended the call without a reply")
 }
 
 // lostStatus returns the error of a call whose status gRPC has lost. When the connection
@@ -145,6 +152,11 @@ func lostStatus(ctx context.Context) error {
 		return status.FromContextError(err).Err()
 	}
 	return status.Error(codes.Unavailable, "the call ended, and its status is lost")
+}
+
+// repeatsItself reports whether gRPC's own retries are on for a method.
+func repeatsItself(cc *grpc.ClientConn, method string) bool {
+	return cc != nil && cc.GetMethodConfig(method).RetryPolicy != nil
 }
 
 // typedIn returns the *mapping.Error in err, nil if there is none.
@@ -162,8 +174,8 @@ func typedIn(err error) *mapping.Error {
 }
 
 // report translates err and tells the observers.
-func (c *client) report(ctx context.Context, method string, start time.Time, err error) error {
-	e, typed := c.translate(ctx, err)
+func (c *client) report(ctx context.Context, cc *grpc.ClientConn, method string, start time.Time, err error) error {
+	e, typed := c.translate(ctx, cc, method, err)
 	if e != nil {
 		c.observe(ctx, method, start, e, err)
 	}
@@ -183,6 +195,7 @@ type clientStream struct {
 	grpc.ClientStream
 	client *client
 	ctx    context.Context
+	cc     *grpc.ClientConn // nil: another transport than gRPC's, which repeats nothing
 	method string
 	start  time.Time
 	desc   *grpc.StreamDesc
@@ -197,16 +210,18 @@ type clientStream struct {
 
 func (s *clientStream) SendMsg(m any) error {
 	err := s.ClientStream.SendMsg(m)
-	if err == nil || !s.client.isEnd(err) {
+	if err == nil || !isEnd(err) {
 		return s.translate(err)
 	}
 	if !s.desc.ClientStreams {
 		return nil // generated code asks for the status by receiving
 	}
-	// The caller stops sending now. gRPC may still repeat the stream, with what it has and
-	// then the end, which the server would take for all. Asked for the context, it does
-	// not.
-	s.Context()
+	if s.cc != nil {
+		// The caller stops sending now. gRPC may still repeat the stream, with what it has
+		// and then the end, which the server would take for all. Asked for the context, it
+		// does not.
+		s.Context()
+	}
 	return io.EOF
 }
 
@@ -219,7 +234,7 @@ func (s *clientStream) RecvMsg(m any) error {
 		return s.ended
 	}
 	err := s.ClientStream.RecvMsg(m)
-	if err != nil && !s.received && s.client.isEnd(err) {
+	if err != nil && !s.received && isEnd(err) {
 		err = s.emptyEnd(m)
 	}
 	s.received = s.received || err == nil
@@ -231,15 +246,21 @@ func (s *clientStream) RecvMsg(m any) error {
 // first message. That may be the end of one without messages, or a lost status: once a
 // message has come, gRPC does not repeat the stream any more.
 func (s *clientStream) emptyEnd(m any) error {
-	if len(s.Trailer()) > 0 {
-		// The server has ended the stream, so that it knows its status, or there is a
-		// message yet. On one that gRPC has ended, receiving again could block for ever.
-		return s.ClientStream.RecvMsg(m)
+	if s.cc != nil {
+		if len(s.Trailer()) > 0 {
+			// The server has ended the stream, so that it knows its status, or there is a
+			// message yet. On one that gRPC has ended, receiving again could block for ever.
+			if err := s.ClientStream.RecvMsg(m); err != io.EOF {
+				return err
+			}
+		} else if header, _ := s.Header(); len(header) == 0 {
+			return lostStatus(s.ctx)
+		}
 	}
-	if header, _ := s.Header(); len(header) > 0 && s.desc.ServerStreams {
+	if s.desc.ServerStreams {
 		return io.EOF
 	}
-	return lostStatus(s.ctx)
+	return noReply(s.ctx, nil, s.method)
 }
 
 // translate returns the typed form of err. A stream that has ended returns its
@@ -248,7 +269,7 @@ func (s *clientStream) translate(err error) error {
 	if err == nil || err == io.EOF {
 		return err
 	}
-	e, typed := s.client.translate(s.ctx, err)
+	e, typed := s.client.translate(s.ctx, s.cc, s.method, err)
 	if e == nil {
 		return typed
 	}

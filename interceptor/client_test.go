@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net/url"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -13,6 +14,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/connectivity"
+	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
@@ -529,7 +532,7 @@ func TestEndOfRetriesIsNoEndOfStream(t *testing.T) {
 // never answer.
 func TestLostStatus(t *testing.T) {
 	down := status.Error(codes.Unavailable, "down")
-	wrapped := fmt.Errorf("max retries exhausted: %w", io.EOF)
+	cc := idle(t, "{}")
 	answered := metadata.Pairs("content-type", "application/grpc")
 	cancelled, cancel := context.WithCancel(context.Background())
 	cancel()
@@ -542,15 +545,17 @@ func TestLostStatus(t *testing.T) {
 		want   error
 	}{
 		{"io.EOF", nil, serverStream, scriptedStream{recv: []error{io.EOF, down}, trailer: answered}, down},
-		{"wrapped io.EOF", nil, serverStream, scriptedStream{recv: []error{wrapped, down}, trailer: answered}, down},
+		{"wrapped io.EOF", nil, serverStream, scriptedStream{recv: []error{exhausted, down}, trailer: answered}, down},
 		{"a message after all", nil, serverStream, scriptedStream{recv: []error{io.EOF, nil, io.EOF}, trailer: answered}, io.EOF},
 		{"a good end", nil, serverStream, scriptedStream{recv: []error{io.EOF, io.EOF}, trailer: answered}, io.EOF},
 		{"a good end after headers", nil, serverStream, scriptedStream{recv: []error{io.EOF}, header: answered}, io.EOF},
 		{"a good end after a message", nil, serverStream, scriptedStream{recv: []error{nil, io.EOF}}, io.EOF},
 		{"no answer", nil, serverStream, scriptedStream{recv: []error{io.EOF}}, lost},
-		{"no answer, wrapped", nil, serverStream, scriptedStream{recv: []error{wrapped}}, lost},
+		{"no answer, wrapped", nil, serverStream, scriptedStream{recv: []error{exhausted}}, lost},
 		{"no answer within the time", cancelled, serverStream, scriptedStream{recv: []error{io.EOF}}, status.FromContextError(context.Canceled).Err()},
-		{"no reply", nil, clientStream, scriptedStream{recv: []error{io.EOF}, header: answered}, lost},
+		{"no reply", nil, clientStream, scriptedStream{recv: []error{io.EOF}, header: answered}, noReply},
+		{"no reply and trailers", nil, clientStream, scriptedStream{recv: []error{io.EOF, io.EOF}, trailer: answered}, noReply},
+		{"no answer to a client stream", nil, clientStream, scriptedStream{recv: []error{io.EOF}}, lost},
 		{"a reply after all", nil, clientStream, scriptedStream{recv: []error{io.EOF, nil, io.EOF}, trailer: answered}, io.EOF},
 	} {
 		for name, opts := range map[string][]interceptor.ClientOption{
@@ -562,6 +567,7 @@ func TestLostStatus(t *testing.T) {
 				if ctx == nil {
 					ctx = context.Background()
 				}
+				test.stream.cc = cc
 				stream := test.stream.open(ctx, t, test.desc, opts...)
 				var ended []error
 				for len(ended) < 3 {
@@ -586,8 +592,85 @@ func TestLostStatus(t *testing.T) {
 	}
 }
 
-// lost is what a call ends with of which gRPC does not know the status.
-var lost = status.Error(codes.Unavailable, "the call ended, and its status is lost")
+var (
+	// lost is what a call ends with of which gRPC does not know the status.
+	lost = status.Error(codes.Unavailable, "the call ended, and its status is lost")
+	// noReply is what a call ends with that the server ended without any reply.
+	noReply = status.Error(codes.Internal, "the server ended the call without a reply")
+	// exhausted is how newer versions of gRPC return the error of the last attempt.
+	exhausted = fmt.Errorf("max retries exhausted: failed after 3 attempts: %w", io.EOF)
+	// aroundEOF are errors that others make of an io.EOF.
+	aroundEOF = []error{
+		fmt.Errorf("read key: %w", io.EOF), fmt.Errorf("max retries exhausted: failed after 3 attempts: read key: %w", fmt.Errorf("%w", io.EOF)),
+		errors.Join(errSecret, io.EOF), &url.Error{Op: "Post", URL: "https://tokens", Err: io.EOF}, saysIsEOF{},
+	}
+)
+
+// idle returns a connection with a service config and nothing behind it.
+func idle(t *testing.T, config string) *grpc.ClientConn {
+	t.Helper()
+	cc, err := grpc.NewClient("passthrough:///127.0.0.1:1", grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithDefaultServiceConfig(config))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cc.Close() })
+	cc.Connect()
+	for state := cc.GetState(); state != connectivity.TransientFailure; state = cc.GetState() {
+		if !cc.WaitForStateChange(stubtest.Context(t), state) { // only then has it its config
+			t.Fatal("no attempt to connect")
+		}
+	}
+	return cc
+}
+
+// TestErrorAroundEOFIsAnError: what an interceptor inside makes of an io.EOF is neither
+// the end of a call nor a lost status, and passes as it is.
+func TestErrorAroundEOFIsAnError(t *testing.T) {
+	for _, want := range aroundEOF {
+		for _, desc := range []*grpc.StreamDesc{{ClientStreams: true}, {ServerStreams: true}} {
+			stream := scriptedStream{cc: idle(t, "{}"), send: want, recv: []error{want}}.open(context.Background(), t, desc)
+			if err := stream.SendMsg(nil); err != want {
+				t.Errorf("sending: got %v, want %v", err, want)
+			}
+			if err := stream.RecvMsg(nil); err != want {
+				t.Errorf("receiving: got %v, want %v", err, want)
+			}
+		}
+		invoker := func(context.Context, string, any, any, *grpc.ClientConn, ...grpc.CallOption) error { return want }
+		for _, opts := range [][]interceptor.ClientOption{nil, {interceptor.WithInBand(nil)}, {interceptor.WithRetry(interceptor.RetryPolicy{})}} {
+			if err := interceptor.UnaryClient(opts...)(context.Background(), "/s/m", nil, new(testgrpc.EchoStatus), nil, invoker); err != want {
+				t.Errorf("a unary call: got %v, want %v", err, want)
+			}
+		}
+		streamer := func(context.Context, *grpc.StreamDesc, *grpc.ClientConn, string, ...grpc.CallOption) (grpc.ClientStream, error) {
+			return nil, want
+		}
+		if _, err := interceptor.StreamClient()(context.Background(), new(grpc.StreamDesc), nil, "/s/m", streamer); err != want {
+			t.Errorf("opening a stream: got %v, want %v", err, want)
+		}
+	}
+}
+
+// TestEndOfAnotherTransport: one that is not gRPC's repeats nothing, and its streams may
+// have neither headers nor trailers. What they say is so.
+func TestEndOfAnotherTransport(t *testing.T) {
+	for _, test := range []struct {
+		desc *grpc.StreamDesc
+		want error
+	}{
+		{&grpc.StreamDesc{ServerStreams: true}, io.EOF},
+		{&grpc.StreamDesc{ClientStreams: true, ServerStreams: true}, io.EOF},
+		{&grpc.StreamDesc{ClientStreams: true}, noReply},
+	} {
+		stream := scriptedStream{send: io.EOF, recv: []error{io.EOF}}.open(context.Background(), t, test.desc)
+		if err := stream.SendMsg(nil); test.desc.ClientStreams && err != io.EOF || !test.desc.ClientStreams && err != nil {
+			t.Errorf("sending: got %v", err)
+		}
+		if err := stream.RecvMsg(nil); status.Convert(err).Message() != status.Convert(test.want).Message() {
+			t.Errorf("receiving: got %v, want %v", err, test.want)
+		}
+	}
+}
 
 // TestLostStatusOfAUnaryCall: in the same case gRPC returns io.EOF for a unary call.
 func TestLostStatusOfAUnaryCall(t *testing.T) {
@@ -601,18 +684,22 @@ func TestLostStatusOfAUnaryCall(t *testing.T) {
 		{observer, interceptor.WithInBand(nil)},
 		{observer, interceptor.WithRetry(interceptor.RetryPolicy{MaxAttempts: 1})},
 	} {
+		plain, repeating := idle(t, "{}"), idle(t, retryUnavailable)
 		for _, test := range []struct {
 			ctx  context.Context
+			cc   *grpc.ClientConn
 			err  error
 			want error
 		}{
-			{context.Background(), io.EOF, lost},
-			{context.Background(), fmt.Errorf("max retries exhausted: %w", io.EOF), lost},
-			{ended, io.EOF, status.FromContextError(context.Canceled).Err()},
+			{context.Background(), repeating, io.EOF, lost},
+			{context.Background(), repeating, exhausted, lost},
+			{context.Background(), plain, io.EOF, noReply},
+			{context.Background(), nil, io.EOF, noReply},
+			{ended, plain, io.EOF, status.FromContextError(context.Canceled).Err()},
 		} {
 			events = nil
 			invoker := func(context.Context, string, any, any, *grpc.ClientConn, ...grpc.CallOption) error { return test.err }
-			err := interceptor.UnaryClient(opts...)(test.ctx, "/s/m", nil, new(testgrpc.EchoStatus), nil, invoker)
+			err := interceptor.UnaryClient(opts...)(test.ctx, "/s/m", nil, new(testgrpc.EchoStatus), test.cc, invoker)
 			if e := typed(t, err); !errors.Is(e.GRPCStatus().Err(), test.want) || errors.Is(e, io.EOF) || e.Origin() == mapping.OriginPeer {
 				t.Errorf("of %v the client got %v of origin %v, want %v", test.err, e, e.Origin(), test.want)
 			}
@@ -628,7 +715,8 @@ func TestLostStatusOfAUnaryCall(t *testing.T) {
 // less than they meant to send; or they get nothing where there is but one message.
 func TestEndWhileSending(t *testing.T) {
 	down := status.Error(codes.Unavailable, "down")
-	for _, send := range []error{io.EOF, fmt.Errorf("max retries exhausted: %w", io.EOF)} {
+	cc := idle(t, "{}")
+	for _, send := range []error{io.EOF, exhausted} {
 		for _, test := range []struct {
 			desc *grpc.StreamDesc
 			want error
@@ -637,7 +725,7 @@ func TestEndWhileSending(t *testing.T) {
 			{&grpc.StreamDesc{ServerStreams: true}, nil},
 		} {
 			committed := 0
-			stream := scriptedStream{send: send, recv: []error{down}, committed: &committed}.open(context.Background(), t, test.desc)
+			stream := scriptedStream{cc: cc, send: send, recv: []error{down}, committed: &committed}.open(context.Background(), t, test.desc)
 			if err := stream.SendMsg(nil); err != test.want {
 				t.Errorf("sending: got %v, want %v", err, test.want)
 			}
@@ -703,6 +791,7 @@ func TestErrorOfSendingIsNoEnd(t *testing.T) {
 type scriptedStream struct {
 	grpc.ClientStream
 	t               *testing.T
+	cc              *grpc.ClientConn // nil: of another transport than gRPC's
 	send            error
 	recv            []error
 	header, trailer metadata.MD
@@ -713,7 +802,7 @@ type scriptedStream struct {
 func (s scriptedStream) open(ctx context.Context, t *testing.T, desc *grpc.StreamDesc, opts ...interceptor.ClientOption) grpc.ClientStream {
 	t.Helper()
 	s.t = t
-	stream, err := interceptor.StreamClient(opts...)(ctx, desc, nil, "/s/m",
+	stream, err := interceptor.StreamClient(opts...)(ctx, desc, s.cc, "/s/m",
 		func(context.Context, *grpc.StreamDesc, *grpc.ClientConn, string, ...grpc.CallOption) (grpc.ClientStream, error) {
 			return &s, nil
 		})

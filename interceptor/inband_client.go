@@ -2,13 +2,13 @@ package interceptor
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"google.golang.org/grpc"
 
 	"github.com/openyuanrong/statusmap/mapping"
 	"github.com/openyuanrong/statusmap/mapping/inband"
+	"github.com/openyuanrong/statusmap/mapping/rpcerr"
 )
 
 // unaryInBand makes a call and reads the code in its reply.
@@ -18,7 +18,7 @@ func (c *client) unaryInBand(ctx context.Context, method string, req, reply any,
 		start = time.Now()
 	}
 	if err := invoker(ctx, method, req, reply, cc, opts...); err != nil {
-		return c.report(ctx, method, start, err)
+		return c.report(ctx, cc, method, start, err)
 	}
 	if e, failed := c.inBand.FromReply(method, reply); failed {
 		c.observe(ctx, method, start, e, e.Unwrap())
@@ -29,9 +29,9 @@ func (c *client) unaryInBand(ctx context.Context, method string, req, reply any,
 
 // settle returns what an attempt came to: as translate does where gRPC returned an
 // error, and else the error in the reply, if there is one.
-func (c *client) settle(ctx context.Context, method string, reply any, err error) (typed error, e *mapping.Error, cause error) {
+func (c *client) settle(ctx context.Context, cc *grpc.ClientConn, method string, reply any, err error) (typed error, e *mapping.Error, cause error) {
 	if err != nil {
-		e, typed = c.translate(ctx, err)
+		e, typed = c.translate(ctx, cc, method, err)
 		return typed, e, err
 	}
 	if c.inBand != nil {
@@ -43,9 +43,12 @@ func (c *client) settle(ctx context.Context, method string, reply any, err error
 }
 
 // isInBand reports whether a reply is the cause of a client's error.
-func isInBand(cause error) bool {
-	var reply *inband.Reply
-	return errors.As(cause, &reply)
+func isInBand(cause error) (found bool) {
+	rpcerr.Walk(cause, func(err error) bool {
+		_, found = err.(*inband.Reply)
+		return !found
+	})
+	return found
 }
 
 // inBandStream reads the codes in the messages of a stream.
@@ -65,9 +68,9 @@ func (c *client) openInBand(ctx context.Context, desc *grpc.StreamDesc, cc *grpc
 	inner, err := streamer(ctx, desc, cc, method, opts...)
 	if err != nil {
 		cancel()
-		return nil, c.report(ctx, method, start, err)
+		return nil, c.report(ctx, cc, method, start, err)
 	}
-	s := &clientStream{ClientStream: inner, client: c, ctx: ctx, method: method, start: start, desc: desc}
+	s := &clientStream{ClientStream: inner, client: c, ctx: ctx, cc: cc, method: method, start: start, desc: desc}
 	return &inBandStream{clientStream: s, cancel: cancel, replies: desc.ServerStreams}, nil
 }
 

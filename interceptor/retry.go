@@ -75,7 +75,7 @@ func (c *unaryCall) run() error {
 	for {
 		err := c.invoker(c.ctx, c.method, c.req, c.reply, c.cc, c.opts...)
 		c.attempts++
-		typed, e, err := c.client.settle(c.ctx, c.method, c.reply, err)
+		typed, e, err := c.client.settle(c.ctx, c.cc, c.method, c.reply, err)
 		if typed == nil {
 			c.client.retry.budgets.refund(c.cc)
 			return nil
@@ -127,7 +127,7 @@ func (c *unaryCall) keepReply(cause error) error {
 
 // next reports whether the call is repeated, and after which wait.
 func (c *unaryCall) next(e *mapping.Error) (time.Duration, bool) {
-	if c.leftToGRPC() {
+	if repeatsItself(c.cc, c.method) {
 		c.attempts = 0 // gRPC made them, and does not tell how many
 		return 0, false
 	}
@@ -144,11 +144,6 @@ func (c *unaryCall) next(e *mapping.Error) (time.Duration, bool) {
 	}
 	wait := policy.backoff(c.attempts, delay, c.client.retry.random())
 	return wait, fits(c.ctx, wait)
-}
-
-// leftToGRPC reports whether gRPC's own retries are on for the method.
-func (c *unaryCall) leftToGRPC() bool {
-	return c.cc != nil && c.cc.GetMethodConfig(c.method).RetryPolicy != nil
 }
 
 // label returns e with what is known about the call as a whole: that it never left is

@@ -142,6 +142,17 @@ func hideEOF(e *mapping.Error) *mapping.Error {
 	return e.WithCause(notEOF{cause})
 }
 
+// isEOF is errors.Is with io.EOF, for errors of any quality.
+func isEOF(err error) bool {
+	found := false
+	rpcerr.Walk(err, func(err error) bool {
+		x, ok := err.(interface{ Is(error) bool })
+		found = err == io.EOF || ok && x.Is(io.EOF)
+		return !found
+	})
+	return found
+}
+
 // notEOF is an error in which everything is found but io.EOF.
 type notEOF struct{ error }
 
