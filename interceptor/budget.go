@@ -1,7 +1,6 @@
 package interceptor
 
 import (
-	"maps"
 	"sync"
 	"sync/atomic"
 
@@ -47,8 +46,11 @@ func (b *budget) refund() {
 type budgets struct {
 	max, refill int64 // max 0: no budget, everything may be repeated
 
-	known atomic.Pointer[map[*grpc.ClientConn]*budget]
-	mu    sync.Mutex // held to replace known
+	known sync.Map     // *grpc.ClientConn → *budget
+	count atomic.Int64 // of known
+
+	cleaning sync.Mutex
+	cleanAt  int64 // the count at which closed connections are forgotten
 }
 
 func (b *budgets) take(cc *grpc.ClientConn) bool {
@@ -69,29 +71,44 @@ func (b *budgets) refund(cc *grpc.ClientConn) {
 }
 
 func (b *budgets) find(cc *grpc.ClientConn) *budget {
-	if known := b.known.Load(); known != nil {
-		return (*known)[cc]
+	if b.count.Load() == 0 {
+		return nil
 	}
-	return nil
+	bucket, _ := b.known.Load(cc)
+	found, _ := bucket.(*budget)
+	return found
 }
 
-// add makes the budget of a connection, and forgets those of closed connections.
 func (b *budgets) add(cc *grpc.ClientConn) *budget {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if bucket := b.find(cc); bucket != nil {
-		return bucket
-	}
-	known := map[*grpc.ClientConn]*budget{}
-	if old := b.known.Load(); old != nil {
-		known = maps.Clone(*old)
-		maps.DeleteFunc(known, func(cc *grpc.ClientConn, _ *budget) bool {
-			return cc != nil && cc.GetState() == connectivity.Shutdown
-		})
-	}
 	bucket := &budget{max: b.max, refill: b.refill}
 	bucket.tokens.Store(b.max)
-	known[cc] = bucket
-	b.known.Store(&known)
-	return bucket
+	known, there := b.known.LoadOrStore(cc, bucket)
+	if !there {
+		b.count.Add(1)
+		b.clean()
+	}
+	return known.(*budget)
+}
+
+// fewBudgets are not worth looking for closed connections among them.
+const fewBudgets = 16
+
+// clean forgets the budgets of closed connections once there are twice as many as when
+// it did so last. So a new connection costs the same however many there are.
+func (b *budgets) clean() {
+	if !b.cleaning.TryLock() {
+		return
+	}
+	defer b.cleaning.Unlock()
+	if b.count.Load() < max(b.cleanAt, fewBudgets) {
+		return
+	}
+	b.known.Range(func(key, _ any) bool {
+		if cc, _ := key.(*grpc.ClientConn); cc != nil && cc.GetState() == connectivity.Shutdown {
+			b.known.Delete(cc)
+			b.count.Add(-1)
+		}
+		return true
+	})
+	b.cleanAt = 2 * b.count.Load()
 }

@@ -22,6 +22,7 @@ import (
 	testgrpc "google.golang.org/grpc/interop/grpc_testing"
 
 	"github.com/openyuanrong/statusmap/gen/sdk"
+	errorsv1 "github.com/openyuanrong/statusmap/gen/yuanrong/errors/v1"
 	"github.com/openyuanrong/statusmap/interceptor"
 	"github.com/openyuanrong/statusmap/interceptor/internal/stubtest"
 	"github.com/openyuanrong/statusmap/mapping"
@@ -768,6 +769,26 @@ func TestFirstErrorStays(t *testing.T) {
 			}
 			checkOneEvent(t, events, "/s/m", first)
 		})
+	}
+}
+
+// TestCatalogsOutside: a library may have installed the interceptors already, without the
+// catalogue that the program around it knows.
+func TestCatalogsOutside(t *testing.T) {
+	unlisted := status.ErrorProto(statusWith(codes.NotFound, "gone", &errorsv1.ErrorInfo{Domain: "billing.acme", Number: 1003}).Proto())
+	addr := stubtest.Start(t, stubtest.Each(func(context.Context) error { return unlisted }))
+	billing := exampleCatalog()
+	want, _ := billing.Lookup(1003)
+	for name, opts := range map[string][]grpc.DialOption{
+		"inside":  append(interceptor.DialOptions(), interceptor.DialOptions(interceptor.WithCatalogs(billing))...),
+		"outside": append(interceptor.DialOptions(interceptor.WithCatalogs(billing)), interceptor.DialOptions()...),
+	} {
+		client := stubtest.Dial(t, addr, opts...)
+		for _, shape := range stubtest.Shapes() {
+			if e := typed(t, shape.Call(stubtest.Context(t), client)); e.Code() != want || !e.Code().Listed() {
+				t.Errorf("%s, %s: got %v, listed %t, want %v", name, shape.Name, e.Code(), e.Code().Listed(), want)
+			}
+		}
 	}
 }
 

@@ -58,7 +58,8 @@
 //   - nil stays nil, and io.EOF of a client stream stays io.EOF, except where gRPC repeated
 //     a call by itself and lost its status: that is UNAVAILABLE.
 //   - Of a call that succeeds, the interceptors allocate nothing; of a client stream one
-//     wrapper; of a call that could be repeated at most two things. [Announce] is apart.
+//     wrapper; of a call that could be repeated at most two things, and gRPC copies its
+//     trailers. [Announce] is apart.
 //   - Response headers are never touched.
 //   - An error is translated once: repeated receives return the same value.
 package interceptor

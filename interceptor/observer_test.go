@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 	"testing"
 
@@ -233,5 +234,22 @@ func TestRulesKeepTheirOrder(t *testing.T) {
 	}
 	if len(shared.Rules) != 1 {
 		t.Errorf("the shared mapper has %d rules, want 1", len(shared.Rules))
+	}
+}
+
+// TestObserverOfATypedNil: an interceptor inside may return one beside a status.
+func TestObserverOfATypedNil(t *testing.T) {
+	seen := 0
+	observer := interceptor.WithObserver(func(_ context.Context, ev interceptor.Event) {
+		if seen++; ev.InBand || ev.Error.GRPCCode() != codes.NotFound {
+			t.Errorf("got %v, in-band: %t", ev.Error, ev.InBand)
+		}
+	})
+	invoker := func(context.Context, string, any, any, *grpc.ClientConn, ...grpc.CallOption) error {
+		return errors.Join((*net.OpError)(nil), status.Error(codes.NotFound, "nf"))
+	}
+	err := interceptor.UnaryClient(observer)(context.Background(), "/a.B/C", nil, nil, nil, invoker)
+	if seen != 1 || status.Code(err) != codes.NotFound {
+		t.Errorf("the observer saw %d errors; the caller got %v", seen, status.Code(err))
 	}
 }

@@ -72,6 +72,21 @@ func pushback(ctx context.Context, e *mapping.Error, idempotent bool) (ms int64,
 	return noRetry, (mayRunTwice || idempotent) && isPolicyCode(e.GRPCCode())
 }
 
+// askedFor returns the wait for which a server asks by the trailer, negative if it forbids
+// to repeat the call, and whether there is a trailer. One that is malformed, or there
+// twice, forbids.
+func askedFor(trailer metadata.MD) (wait time.Duration, ok bool) {
+	values := trailer[pushbackKey]
+	if len(values) == 0 {
+		return 0, false
+	}
+	ms, err := strconv.ParseUint(values[0], 10, 31)
+	if err != nil || len(values) > 1 {
+		return noRetry, true
+	}
+	return time.Duration(ms) * time.Millisecond, true
+}
+
 // fits reports whether the caller's deadline leaves room for a delay and for the
 // call after it. The caller's clock runs ahead of ours by the time that the request
 // took, and the answer takes some as well: an eighth of the delay is kept for that.

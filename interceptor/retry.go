@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/peer"
 	"google.golang.org/protobuf/proto"
 
@@ -45,6 +46,7 @@ type unaryCall struct {
 	attempts int
 	sent     bool // an attempt before this one had a stream
 	last     peer.Peer
+	trailer  metadata.MD        // of the last attempt
 	space    [4]grpc.CallOption // for opts
 }
 
@@ -61,10 +63,10 @@ func (c *client) retryUnary(ctx context.Context, method string, req, reply any, 
 	call := &unaryCall{client: c, ctx: ctx, method: method, req: req, reply: reply, cc: cc, invoker: invoker}
 	call.last.Addr = noStream{}
 	call.opts = call.space[:0]
-	if n := len(opts) + 1; n > len(call.space) {
+	if n := len(opts) + 2; n > len(call.space) {
 		call.opts = make([]grpc.CallOption, 0, n)
 	}
-	call.opts = append(append(call.opts, opts...), grpc.Peer(&call.last))
+	call.opts = append(append(call.opts, opts...), grpc.Peer(&call.last), grpc.Trailer(&call.trailer))
 	if len(c.observers) > 0 {
 		call.start = time.Now()
 	}
@@ -88,7 +90,10 @@ func (c *unaryCall) run() error {
 			c.observe(e, err, 0, false)
 			return typed
 		}
-		unsent := c.last.Addr == net.Addr(noStream{}) && e.Origin() == mapping.OriginTransport
+		if typed != error(e) { // an interceptor inside has wrapped it
+			e = e.WithCause(typed)
+		}
+		unsent := c.cc != nil && c.last.Addr == net.Addr(noStream{}) && e.Origin() == mapping.OriginTransport
 		if unsent {
 			e = e.WithOrigin(mapping.OriginUnsent)
 		}
@@ -138,6 +143,17 @@ func (c *unaryCall) next(e *mapping.Error) (time.Duration, bool) {
 	next, delay := mapping.Advise(e, idempotent)
 	if next != mapping.Repeat || settings.maxAttempts == 1 || c.ctx.Err() != nil {
 		return 0, false
+	}
+	if asked, ok := askedFor(c.trailer); ok {
+		// Servers of ours forbid what may have been executed if they do not know that the
+		// method is idempotent; here it is.
+		knowsBetter := e.Retry().Class == mapping.Idempotent && !e.Code().IsZero() && !e.Inferred()
+		switch {
+		case asked >= 0:
+			delay = asked
+		case !knowsBetter:
+			return 0, false
+		}
 	}
 	if !c.client.retry.budgets.take(c.cc) || c.attempts >= settings.maxAttempts || delay > policy.MaxDelay {
 		return 0, false

@@ -29,7 +29,7 @@ func waits(policy RetryPolicy, random float64, err error) []time.Duration {
 		waited = append(waited, d)
 		return nil
 	}
-	_ = c.retryUnary(context.Background(), "/a.B/C", nil, nil, nil, func(context.Context, string, any, any, *grpc.ClientConn, ...grpc.CallOption) error {
+	_ = c.retryUnary(context.Background(), "/a.B/C", nil, nil, new(grpc.ClientConn), func(context.Context, string, any, any, *grpc.ClientConn, ...grpc.CallOption) error {
 		return err
 	})
 	return waited
@@ -57,7 +57,8 @@ func TestBackoff(t *testing.T) {
 		{"budget", RetryPolicy{MaxAttempts: 9}, 0, asks(0), make([]time.Duration, 4)},
 		{"no budget", RetryPolicy{MaxAttempts: 9, MaxTokens: -1}, 0, asks(0), make([]time.Duration, 8)},
 		{"never left: as after a broken connection", RetryPolicy{}, 0, status.Error(codes.Unavailable, "x"), []time.Duration{500 * ms, 500 * ms, 500 * ms}},
-		{"never left, whatever the class", RetryPolicy{}, 0.5, status.Error(codes.Unauthenticated, "no token"), []time.Duration{50 * ms, 100 * ms, 200 * ms}},
+		{"never left, as there is no token", RetryPolicy{}, 0, status.Error(codes.Unauthenticated, "no token"), nil},
+		{"never left, as it cannot be sent", RetryPolicy{}, 0, status.Error(codes.Internal, "header key"), nil},
 		{"never left, but the connection is closed", RetryPolicy{}, 0, status.Error(codes.Canceled, "x"), nil},
 	}
 	for _, tc := range tests {
@@ -140,16 +141,19 @@ func TestBudgetsForgetClosedConnections(t *testing.T) {
 		return cc
 	}
 	b := budgets{max: 10 * token, refill: token}
-	closed, open, added := dial(), dial(), dial()
-	b.take(closed)
-	b.take(open)
-	b.take(nil)
-	_ = closed.Close()
-	b.take(added)
-	if b.find(closed) != nil {
-		t.Error("the budget of a closed connection is kept")
+	open := []*grpc.ClientConn{nil, dial()}
+	for _, cc := range open {
+		b.take(cc)
 	}
-	for _, cc := range []*grpc.ClientConn{open, added, nil} {
+	for range 10 * fewBudgets {
+		cc := dial()
+		b.take(cc)
+		_ = cc.Close()
+		if n := b.count.Load(); n > 2*fewBudgets {
+			t.Fatalf("%d budgets are kept, of which %d are needed", n, len(open))
+		}
+	}
+	for _, cc := range open {
 		if b.find(cc) == nil {
 			t.Error("the budget of an open connection is lost")
 		}

@@ -40,8 +40,8 @@ type RetryPolicy struct {
 	// token of at first MaxTokens, a call that succeeds gives TokenRatio back, and
 	// calls are repeated only while more than half of MaxTokens is there. The
 	// defaults are 10 and 0.1: in the long run one repetition for ten successes. They
-	// are at most 1000, TokenRatio is at least 0.001. Negative MaxTokens means that
-	// there is no budget.
+	// are at most 1000, TokenRatio is at least 0.001. With 1 or 2 tokens nothing is ever
+	// repeated; negative MaxTokens means that there is no budget.
 	MaxTokens  int
 	TokenRatio float64
 }
@@ -103,12 +103,18 @@ func (p RetryPolicy) tokens() (maximum, refill int64) {
 //   - class Idempotent, it may have been executed: calls of methods that are declared
 //     idempotent, by the idempotency_level in their descriptors, [WithIdempotent] or
 //     [CallIdempotent];
-//   - a call that provably never left, because no attempt had a stream: any call,
-//     whatever the class. Its error has the origin OriginUnsent. Interceptors between
-//     this one and the network must pass the call options on, because that is how it
-//     is known;
+//   - a call that provably never left, because no attempt had a stream: any call that
+//     failed with UNAVAILABLE, whatever the class. Its error has the origin OriginUnsent.
+//     Interceptors between this one and the network must pass the call options on,
+//     because that is how it is known;
 //   - classes HigherLevel and Never: none. [mapping.Advise] helps the caller's own
 //     loop.
+//
+// The trailer grpc-retry-pushback-ms, which a server may set, counts more: a valid value
+// replaces the delay of the hint, and a negative one, or one that is malformed or there
+// twice, forbids to repeat the call. Only where the peer says a platform's code of class
+// Idempotent and this side knows that the method is, a negative one means no more than
+// that the peer does not know it.
 //
 // The wait follows the policy and never goes past the deadline of the context: where
 // it does not fit, the server's error comes back at once. So it does when attempts or
@@ -117,14 +123,15 @@ func (p RetryPolicy) tokens() (maximum, refill int64) {
 // the context's error in it too.
 //
 // Where gRPC's own retries are on for a method, because a service config says so,
-// they repeat its calls and this does not, so that the two never multiply. That does
+// they repeat its calls and this does not, so that the two never multiply: what they
+// leave alone, such as a call whose server has set headers, nobody repeats. That does
 // not hold for policies of an xDS route, which cannot be seen from here, and with
 // grpc.WithDisableRetry a policy keeps both from repeating. Streams are
 // left to gRPC altogether: see [ServiceConfig].
 //
 // Attempts are made with the same context and metadata. The reply is reset before
 // each, and what grpc.Header, grpc.Trailer and grpc.Peer return is that of the last
-// attempt. The timeout of a service config, unlike the deadline of a context, bounds
+// attempt; grpc.OnFinish runs for each. The timeout of a service config, unlike the deadline of a context, bounds
 // each attempt alone.
 func WithRetry(policy RetryPolicy) ClientOption {
 	return clientOption(func(c *client) { c.retry = newRetrier(policy) })

@@ -675,6 +675,77 @@ func TestCallersOptionsKeepWorking(t *testing.T) {
 	}
 }
 
+// TestRetryObeysPushback: what a server says by the trailer about repeating the call counts
+// more than what its error, or the lack of one, lets a client think.
+func TestRetryObeysPushback(t *testing.T) {
+	down := status.Error(codes.Unavailable, "down")
+	for _, test := range []struct {
+		name    string
+		trailer []string
+		err     error
+		server  []grpc.ServerOption
+		want    int // attempts
+	}{
+		{"none", nil, sdk.InvokeRateLimited.AsError().RetryAfter(0).GRPCStatus().Err(), nil, 4},
+		{"a stock server forbids", []string{"-1"}, down, nil, 1},
+		{"a stock server asks for less than is guessed", []string{"0"}, down, nil, 4},
+		{"a stock server asks for too much", []string{"31000"}, down, nil, 1},
+		{"malformed", []string{"soon"}, down, nil, 1},
+		{"beyond 32 bits", []string{"2147483648"}, down, nil, 1},
+		{"twice", []string{"0", "0"}, down, nil, 1},
+		{"a handler forbids", []string{"-1"}, sdk.InvokeRateLimited, interceptor.ServerOptions(), 1},
+		{"a handler asks for less than the catalogue", []string{"0"}, sdk.InvokeRateLimited, interceptor.ServerOptions(), 4},
+		{"a server of ours that does not know the method", nil, sdk.InnerCommunication.AsError().RetryAfter(0), interceptor.ServerOptions(), 4},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var c counted
+			addr := stubtest.Start(t, c.service(func(ctx context.Context, _ int) error {
+				for _, value := range test.trailer {
+					if err := grpc.SetTrailer(ctx, metadata.Pairs("grpc-retry-pushback-ms", value)); err != nil {
+						return err
+					}
+				}
+				return test.err
+			}), test.server...)
+			err := unaryCall(stubtest.Context(t), stubtest.Dial(t, addr, ours(fast)...), interceptor.CallIdempotent())
+			if e := typed(t, err); e.Attempts() != test.want {
+				t.Errorf("got %v after %d attempts, want %d", e, e.Attempts(), test.want)
+			}
+			c.want(t, test.want)
+		})
+	}
+}
+
+// Interceptors of another transport than gRPC's do not say whether a call left.
+func TestAnotherTransportMayHaveExecuted(t *testing.T) {
+	calls := 0
+	invoker := func(context.Context, string, any, any, *grpc.ClientConn, ...grpc.CallOption) error {
+		calls++
+		return status.Error(codes.Unavailable, "cut")
+	}
+	err := interceptor.UnaryClient(interceptor.WithRetry(fast))(context.Background(), unaryMethod, nil, nil, nil, invoker)
+	if e := typed(t, err); calls != 1 || e.Origin() == mapping.OriginUnsent {
+		t.Errorf("the call was made %d times, and its error has origin %v", calls, e.Origin())
+	}
+}
+
+// What an interceptor inside has wrapped around an error is found in it, with and without
+// retries.
+func TestWrappedInside(t *testing.T) {
+	errBreaker := errors.New("breaker")
+	for _, inner := range []error{sdk.InstanceNotFound, sdk.InstanceNotFound.Errorf("x"), statusWith(codes.NotFound, "x", ourInfo).Err()} {
+		for name, opts := range map[string][]interceptor.ClientOption{"plain": nil, "retries": {interceptor.WithRetry(fast)}} {
+			invoker := func(context.Context, string, any, any, *grpc.ClientConn, ...grpc.CallOption) error {
+				return fmt.Errorf("%w: %w", errBreaker, inner)
+			}
+			err := interceptor.UnaryClient(opts...)(context.Background(), unaryMethod, nil, nil, nil, invoker)
+			if !errors.Is(err, errBreaker) || !errors.Is(err, sdk.InstanceNotFound) || status.Code(err) != codes.NotFound {
+				t.Errorf("%s: of %T the caller got %v (%v), in which the breaker is found: %t", name, inner, err, status.Code(err), errors.Is(err, errBreaker))
+			}
+		}
+	}
+}
+
 // A failed attempt may have filled in the reply.
 func TestReplyOfAFailedAttempt(t *testing.T) {
 	attempt := 0

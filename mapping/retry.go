@@ -37,8 +37,8 @@ func (n Next) String() string {
 // to wait before it, 0 to [rpcerr.MaxRetryDelay]. The call is idempotent if running
 // it twice has the effect of running it once.
 //
-//   - a call that never left ([OriginUnsent]): Repeat, whatever the class, unless it
-//     was cancelled or its time was over;
+//   - a call that never left ([OriginUnsent]): Repeat if it failed with UNAVAILABLE,
+//     else GiveUp;
 //   - class [Safe]: Repeat, unless a service in the middle passed the error on and the
 //     call is not idempotent ([rpcerr.Error.Repeatable]);
 //   - class [Idempotent]: Repeat if the call is idempotent, else GiveUp;
@@ -67,16 +67,12 @@ func Advise(err error, idempotent bool) (Next, time.Duration) {
 	return GiveUp, 0
 }
 
-// adviseUnsent is Advise for a call that never left. CANCELLED and DEADLINE_EXCEEDED
-// mean that its context or its connection is at an end, which does not get better. With
-// UNAVAILABLE the connection is being made again, which takes a while; for other reasons,
-// such as a token that could not be had, no peer has asked for any delay.
+// adviseUnsent is Advise for a call that never left. With UNAVAILABLE the connection is
+// being made again, which takes a while. Other reasons do not get better by themselves: a
+// context that has ended, a token that is refused, metadata that cannot be sent.
 func adviseUnsent(c codes.Code, delay time.Duration) (Next, time.Duration) {
-	switch c {
-	case codes.Canceled, codes.DeadlineExceeded:
-		return GiveUp, 0
-	case codes.Unavailable:
+	if c == codes.Unavailable {
 		return Repeat, delay
 	}
-	return Repeat, 0
+	return GiveUp, 0
 }

@@ -59,8 +59,8 @@ func TestAdvise(t *testing.T) {
 		{"plain ABORTED", status.Error(codes.Aborted, "x"), advice{giveUp, 0}, advice{giveUp, 0}},
 
 		{"never left, refused", unsent(codes.Unavailable), advice{repeat, 500 * ms}, advice{repeat, 500 * ms}},
-		{"never left, no token", unsent(codes.Unauthenticated), advice{repeat, 0}, advice{repeat, 0}},
-		{"never left, bad metadata", unsent(codes.Internal), advice{repeat, 0}, advice{repeat, 0}},
+		{"never left, no token", unsent(codes.Unauthenticated), advice{giveUp, 0}, advice{giveUp, 0}},
+		{"never left, bad metadata", unsent(codes.Internal), advice{giveUp, 0}, advice{giveUp, 0}},
 		{"never left, cancelled", unsent(codes.Canceled), advice{giveUp, 0}, advice{giveUp, 0}},
 	}
 	for _, tc := range tests {

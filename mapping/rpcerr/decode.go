@@ -24,7 +24,7 @@ type Decoder struct {
 // first and depth first through [errors.Join]:
 //
 //   - an *Error: that value, with its code looked up if only d lists it;
-//   - a [Code]: the error it stands for;
+//   - a [Code]: the error it stands for, with err as its cause if that is not the code;
 //   - an error with a GRPCStatus method that returns a status other than OK: what
 //     [Decoder.FromStatus] makes of it, with err as its cause.
 //
@@ -46,6 +46,9 @@ func (d *Decoder) read(node, tree error) *Error {
 	case *Error:
 		return d.resolve(x)
 	case Code:
+		if node != tree {
+			return x.AsError().WithCause(tree)
+		}
 		return x.AsError()
 	case interface{ GRPCStatus() *status.Status }:
 		if e, ok := d.FromStatus(statusOf(x)); ok {
