@@ -546,13 +546,13 @@ func TestLostStatus(t *testing.T) {
 		want   error
 	}{
 		{"io.EOF", nil, serverStream, scriptedStream{recv: []error{io.EOF, down}, trailer: answered}, down},
-		{"wrapped io.EOF", nil, serverStream, scriptedStream{recv: []error{exhausted, down}, trailer: answered}, down},
+		{"wrapped io.EOF", nil, serverStream, scriptedStream{recv: []error{errExhausted, down}, trailer: answered}, down},
 		{"a message after all", nil, serverStream, scriptedStream{recv: []error{io.EOF, nil, io.EOF}, trailer: answered}, io.EOF},
 		{"a good end", nil, serverStream, scriptedStream{recv: []error{io.EOF, io.EOF}, trailer: answered}, io.EOF},
 		{"a good end after headers", nil, serverStream, scriptedStream{recv: []error{io.EOF}, header: answered}, io.EOF},
 		{"a good end after a message", nil, serverStream, scriptedStream{recv: []error{nil, io.EOF}}, io.EOF},
 		{"no answer", nil, serverStream, scriptedStream{recv: []error{io.EOF}}, lost},
-		{"no answer, wrapped", nil, serverStream, scriptedStream{recv: []error{exhausted}}, lost},
+		{"no answer, wrapped", nil, serverStream, scriptedStream{recv: []error{errExhausted}}, lost},
 		{"no answer within the time", cancelled, serverStream, scriptedStream{recv: []error{io.EOF}}, status.FromContextError(context.Canceled).Err()},
 		{"no reply", nil, clientStream, scriptedStream{recv: []error{io.EOF}, header: answered}, noReply},
 		{"no reply and trailers", nil, clientStream, scriptedStream{recv: []error{io.EOF, io.EOF}, trailer: answered}, noReply},
@@ -598,8 +598,8 @@ var (
 	lost = status.Error(codes.Unavailable, "the call ended, and its status is lost")
 	// noReply is what a call ends with that the server ended without any reply.
 	noReply = status.Error(codes.Internal, "the server ended the call without a reply")
-	// exhausted is how newer versions of gRPC return the error of the last attempt.
-	exhausted = fmt.Errorf("max retries exhausted: failed after 3 attempts: %w", io.EOF)
+	// errExhausted is how newer versions of gRPC return the error of the last attempt.
+	errExhausted = fmt.Errorf("max retries exhausted: failed after 3 attempts: %w", io.EOF)
 	// aroundEOF are errors that others make of an io.EOF.
 	aroundEOF = []error{
 		fmt.Errorf("read key: %w", io.EOF), fmt.Errorf("max retries exhausted: failed after 3 attempts: read key: %w", fmt.Errorf("%w", io.EOF)),
@@ -693,7 +693,7 @@ func TestLostStatusOfAUnaryCall(t *testing.T) {
 			want error
 		}{
 			{context.Background(), repeating, io.EOF, lost},
-			{context.Background(), repeating, exhausted, lost},
+			{context.Background(), repeating, errExhausted, lost},
 			{context.Background(), plain, io.EOF, noReply},
 			{context.Background(), nil, io.EOF, noReply},
 			{ended, plain, io.EOF, status.FromContextError(context.Canceled).Err()},
@@ -717,7 +717,7 @@ func TestLostStatusOfAUnaryCall(t *testing.T) {
 func TestEndWhileSending(t *testing.T) {
 	down := status.Error(codes.Unavailable, "down")
 	cc := idle(t, "{}")
-	for _, send := range []error{io.EOF, exhausted} {
+	for _, send := range []error{io.EOF, errExhausted} {
 		for _, test := range []struct {
 			desc *grpc.StreamDesc
 			want error
