@@ -14,6 +14,7 @@ import (
 
 	functionv1 "github.com/openyuanrong/statusmap/examples/internal/pb/function/v1"
 	"github.com/openyuanrong/statusmap/gen/rest"
+	"github.com/openyuanrong/statusmap/mapping"
 	"github.com/openyuanrong/statusmap/mapping/httperr"
 )
 
@@ -45,8 +46,13 @@ func newGateway(conn grpc.ClientConnInterface) (http.Handler, error) {
 	return mux, nil
 }
 
-// writeError is all that a gateway needs for errors of this module.
+// writeError is all that a gateway needs for errors of this module. What the service says
+// about repeating the call holds for the request too, because the gateway does nothing
+// before it calls.
 func writeError(_ context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, _ *http.Request, err error) {
+	if e, ok := mapping.FromError(err); ok && e.Repeatable(false) {
+		err = e.WithOrigin(mapping.OriginLocal)
+	}
 	httperr.Write(w, err)
 }
 

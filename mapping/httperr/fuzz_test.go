@@ -103,6 +103,9 @@ func checkWritten(t *testing.T, e *mapping.Error) {
 		got.RequestID() != want.RequestID() || !maps.Equal(got.Metadata(), want.Metadata()) {
 		t.Fatalf("%v\nwritten and read again: %v", want.LogValue(), got.LogValue())
 	}
+	if anybody := want.Origin() == mapping.OriginLocal && want.Repeatable(false); got.Repeatable(false) != anybody {
+		t.Fatalf("%v\nmay be repeated by anybody: %v, want %v", got.LogValue(), got.Repeatable(false), anybody)
+	}
 	if body, err := io.ReadAll(resp.Body); err != nil || !json.Valid(body) || len(body) > httperr.MaxBody {
 		t.Fatalf("the body %q is no JSON, %v", body, err)
 	}

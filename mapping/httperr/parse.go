@@ -62,7 +62,9 @@ import (
 // into the HTTP status, 404 into NOT_FOUND and 503 into UNAVAILABLE.
 //
 // The retry hint is the body's or the catalogue's. A longer delay in Retry-After counts,
-// but its presence alone makes nothing repeatable.
+// but its presence alone makes nothing repeatable. A body as [Write] makes it with class
+// SAFE, but without that header, was passed on by a service in the middle: Repeatable
+// is true only for idempotent methods then.
 //
 // Of a JSON body the first object counts, and of that at most [MaxBody].
 func Parse(status int, header http.Header, body []byte, catalogs ...*mapping.Catalog) (*mapping.Error, bool) {
@@ -102,7 +104,7 @@ func (r *reader) error() (*mapping.Error, bool) {
 	if !ok {
 		return nil, false
 	}
-	if wait := r.retryAfter(); wait > inSeconds(t.Retry.Delay) && t.Retry.Class != mapping.Never {
+	if wait, _ := r.retryAfter(); wait > inSeconds(t.Retry.Delay) && t.Retry.Class != mapping.Never {
 		t.Retry.Delay = wait // longer than the exact one, and not just rounded up
 	}
 	d := mapping.NewDecoder(r.catalogs...)
@@ -193,6 +195,8 @@ func (r *reader) ownBody() told.Error {
 	}
 	if f.retry != nil {
 		t.Retry = mapping.Retry{Class: classOf(f.retry.Class), Delay: delayOf(f.retry.DelayMS, time.Millisecond)}
+		_, asks := r.retryAfter()
+		t.PassedOn = !asks
 	}
 	return t
 }
@@ -232,8 +236,8 @@ func (r *reader) namedGRPCCode() (codes.Code, bool) {
 	return codes.Code(n), ok && n != 0
 }
 
-// retryAfter returns the delay that the header asks for, 0 if none.
-func (r *reader) retryAfter() time.Duration {
+// retryAfter returns the delay that the header asks for, and whether it asks for one.
+func (r *reader) retryAfter() (time.Duration, bool) {
 	value := strings.TrimSpace(r.header.Get(headerRetryAfter))
 	seconds, err := strconv.ParseInt(value, 10, 64)
 	if err != nil {
@@ -241,11 +245,11 @@ func (r *reader) retryAfter() time.Duration {
 		until, errUntil := http.ParseTime(value)
 		now, errNow := http.ParseTime(r.header.Get("Date"))
 		if errUntil != nil || errNow != nil {
-			return 0
+			return 0, false
 		}
 		seconds = int64(until.Sub(now) / time.Second)
 	}
-	return delayOf(seconds, time.Second)
+	return delayOf(seconds, time.Second), true
 }
 
 // delayOf returns n units, within the bounds of a delay.

@@ -397,3 +397,26 @@ func TestParseRetryAfter(t *testing.T) {
 		}
 	}
 }
+
+// Only with Retry-After did the service that answers say that anybody may repeat the call.
+func TestParseOfAPassedOnError(t *testing.T) {
+	const own = `{"code":1005,"message":"m","domain":"sdk.yuanrong","retry":{"class":"SAFE","delay_ms":1500}}`
+	for _, test := range []struct {
+		body       string
+		retryAfter []string
+		want       bool
+	}{
+		{own, nil, false},
+		{own, []string{""}, false},
+		{own, []string{"soon"}, false},
+		{own, []string{"0"}, true},
+		{own, []string{"2"}, true},
+		{`{"code":1005,"message":"m","domain":"sdk.yuanrong"}`, nil, true}, // the catalogue's class
+		{`{"code":1005,"message":"m"}`, nil, true},
+	} {
+		e, _ := httperr.Parse(429, http.Header{"Retry-After": test.retryAfter}, []byte(test.body))
+		if e.Retry().Class != mapping.Safe || e.Repeatable(false) != test.want || !e.Repeatable(true) {
+			t.Errorf("%s, Retry-After %q: %v, repeatable by anybody: %v, want %v", test.body, test.retryAfter, e.Retry(), e.Repeatable(false), test.want)
+		}
+	}
+}

@@ -33,7 +33,10 @@ const (
 // Code and message are what the platform documents. The number stands in the header
 // X-Inner-Code too. Retry-After, in seconds, rounded up, comes only where repeating
 // this very call is safe, for there are clients that repeat on its mere presence: with
-// class SAFE, and with IDEMPOTENT if the server found the method idempotent.
+// class SAFE, and with IDEMPOTENT if it was sealed for an idempotent method. An error of
+// another service goes without, for it says nothing of what was done here before that one
+// was called; where nothing was, as in a gateway, WithOrigin([mapping.OriginLocal]) on
+// the error says so.
 //
 // Any error may be given. The client gets what a gRPC client would get, by the zero
 // [mapping.Mapper]; with rules or another policy, give Write what Mapper.Map returns.
@@ -103,11 +106,11 @@ func answer(w http.ResponseWriter, status int, data []byte, inner, after string)
 	_, _ = w.Write(append(data, '\n')) // a client that is gone needs no answer
 }
 
-// isRepeatable reports whether this very call may be repeated as it is. The status
-// says so by RetryInfo: whoever made it knew whether the method is idempotent, and
-// whether a service in the middle has passed the error on.
+// isRepeatable reports whether this very call may be repeated as it is, by the rule by
+// which a gRPC server sends RetryInfo. What stands in the status of a received error is
+// about another call.
 func isRepeatable(e *mapping.Error) bool {
-	if !e.Repeatable(true) {
+	if e.Origin() != mapping.OriginLocal || !e.Repeatable(true) {
 		return false
 	}
 	return slices.ContainsFunc(e.GRPCStatus().Proto().GetDetails(), func(d *anypb.Any) bool {

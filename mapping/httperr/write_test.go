@@ -14,15 +14,11 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
-	"google.golang.org/protobuf/protoadapt"
-	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/openyuanrong/statusmap/gen/rest"
 	"github.com/openyuanrong/statusmap/gen/sdk"
-	errorsv1 "github.com/openyuanrong/statusmap/gen/yuanrong/errors/v1"
 	"github.com/openyuanrong/statusmap/mapping"
 	"github.com/openyuanrong/statusmap/mapping/httperr"
 	"github.com/openyuanrong/statusmap/mapping/rpcerr"
@@ -312,23 +308,36 @@ func TestWriteHidesTheTextOfOthers(t *testing.T) {
 	}
 }
 
-// An error that a service in the middle passed on is not to be repeated on the mere
-// presence of a header.
+// That a service executed nothing says nothing of what was done here before it was called,
+// nor there if it passed the error on. So nobody is told to repeat the call, by the header
+// or by what a client reads, unless the handler says that it is the one that failed.
 func TestWriteOfAPassedOnError(t *testing.T) {
 	t.Parallel()
-	details := []protoadapt.MessageV1{
-		&errorsv1.ErrorInfo{Domain: sdk.Domain, Number: 1002, Retry: &errorsv1.RetryHint{Class: errorsv1.RetryClass_RETRY_CLASS_SAFE, DelayMs: 1000}},
-		&errdetails.RetryInfo{RetryDelay: durationpb.New(time.Second)},
-	}
-	for n, want := range map[int]string{1: "", 2: "1"} { // without RetryInfo and with it
-		st, err := status.New(codes.ResourceExhausted, "full").WithDetails(details[:n]...)
-		if err != nil {
-			t.Fatal(err)
+	raised := sdk.ResourceNotEnough.Errorf("full")
+	received, _ := mapping.FromStatus(raised.GRPCStatus())
+	passedOn, _ := mapping.FromStatus(received.Seal(rpcerr.Wire{}).GRPCStatus())
+	overHTTP, _ := httperr.FromResponse(written(raised))
+	for _, test := range []struct {
+		name       string
+		err        error
+		retryAfter string
+	}{
+		{"raised here", raised, "1"},
+		{"received", received, ""},
+		{"received, wrapped", fmt.Errorf("asking behind: %w", received), ""},
+		{"received, without our client interceptor", raised.GRPCStatus().Err(), ""},
+		{"received over HTTP", overHTTP, ""},
+		{"received, with nothing done here", received.WithOrigin(mapping.OriginLocal), "1"},
+		{"passed on by another", passedOn, ""},
+		{"passed on by another, with nothing done here", passedOn.WithOrigin(mapping.OriginLocal), ""},
+	} {
+		resp := written(test.err)
+		if got := resp.Header.Get("Retry-After"); got != test.retryAfter {
+			t.Errorf("%s: Retry-After %q, want %q", test.name, got, test.retryAfter)
 		}
-		w := httptest.NewRecorder()
-		httperr.Write(w, st.Err())
-		if got := w.Header().Get("Retry-After"); got != want {
-			t.Errorf("with %d details: Retry-After %q, want %q", n, got, want)
+		e, _ := httperr.FromResponse(resp)
+		if e.Retry() != raised.Retry() || e.Repeatable(false) != (test.retryAfter != "") || !e.Repeatable(true) {
+			t.Errorf("%s: the client got %v, repeatable: %v, %v", test.name, e.Retry(), e.Repeatable(false), e.Repeatable(true))
 		}
 	}
 }

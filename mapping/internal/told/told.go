@@ -28,6 +28,7 @@ type Error struct {
 	Number    int32 // 0: no platform code
 	Reason    string
 	Retry     rpcerr.Retry
+	PassedOn  bool // by a service in the middle: class Safe says nothing of what that one did
 	RequestID string
 	Metadata  map[string]string
 }
@@ -93,7 +94,7 @@ func (t Error) details() []*anypb.Any {
 		},
 		t.googleInfo(),
 	}
-	if t.Retry.Class == rpcerr.Safe {
+	if t.Retry.Class == rpcerr.Safe && !t.PassedOn {
 		details = append(details, &errdetails.RetryInfo{RetryDelay: durationpb.New(t.Retry.Delay)})
 	}
 	var anys []*anypb.Any
