@@ -136,6 +136,10 @@ func (f *fields) normalize() {
 	}
 }
 
+// saysMessage reports whether the body, one that Write makes, says what the message is, be
+// it empty.
+func (f *fields) saysMessage() bool { return f.grpcCode != "" && f.message.plain }
+
 // isFrontends reports whether the platform's frontend may have sent it.
 func (f *fields) isFrontends() bool { return !f.wasNested && f.message != text{} }
 

@@ -13,8 +13,9 @@
 // # Invariants
 //
 //   - An error is answered with a status from 400.
-//   - What Write writes, FromResponse reads back: code, gRPC code, message, metadata, retry
-//     hint and request id.
+//   - What Write writes, FromResponse reads back: gRPC code and message, and, if there is a
+//     platform code, that code, its metadata, retry hint and request id. Without one, the
+//     reader may infer one from the gRPC code, as from a plain gRPC status.
 //   - Causes and the texts of other services are not written.
 //   - The body of a response can still be read, from its beginning, error or not.
 package httperr

@@ -27,6 +27,9 @@ import (
 //   - the header X-Inner-Code;
 //   - plain text, in which [mapping.ParseText] looks for a code.
 //
+// A body that Write makes without a platform code has none, whatever its number and its
+// message look like.
+//
 // # What is an error
 //
 // From status 400 every response is one. The platform sends errors with 200 too. Below
@@ -108,9 +111,11 @@ func (r *reader) error() (*mapping.Error, bool) {
 		t.Retry.Delay = wait // longer than the exact one, and not just rounded up
 	}
 	d := mapping.NewDecoder(r.catalogs...)
-	d.Parse = func(message string) mapping.Code {
-		c, _, _ := mapping.ParseText(message, r.catalogs...)
-		return c
+	if r.text != "" { // a message in JSON may quote what a user has sent
+		d.Parse = func(message string) mapping.Code {
+			c, _, _ := mapping.ParseText(message, r.catalogs...)
+			return c
+		}
 	}
 	return t.Decode(d), true
 }
@@ -147,6 +152,9 @@ func (r *reader) platformCode() (told.Error, bool) {
 	n := r.code()
 	if r.fields.domain != "" && n.value > 0 && (r.status >= 400 || !isSuccess(n.value)) {
 		return r.ownBody(), true
+	}
+	if r.fields.grpcCode != "" && isStatus(n.value) { // it says itself that it has none
+		n = number{}
 	}
 	for i, n := range [...]number{n, r.inner} {
 		if c := told.Printed(r.catalogs, n.name); !c.IsZero() {
@@ -186,9 +194,12 @@ func (r *reader) ownBody() told.Error {
 	}
 	for _, catalog := range mapping.NewDecoder(r.catalogs...).Catalogs {
 		if c, ok := catalog.Lookup(f.code.value); ok && catalog.Domain() == f.domain {
-			t = told.OfCode(c, r.message())
+			t = told.OfCode(c, t.Message)
 			break
 		}
+	}
+	if f.saysMessage() {
+		t.Message = f.message.value
 	}
 	if named, ok := r.namedGRPCCode(); ok {
 		t.GRPC = named
@@ -218,7 +229,7 @@ func (r *reader) otherCode() (told.Error, bool) {
 	if odd := n.printed(); odd != "" {
 		t.Message = told.OfOdd(odd, t.Message).Message
 	}
-	if t.Message == "" {
+	if t.Message == "" && !r.fields.saysMessage() {
 		t.Message = nameOf(status)
 	}
 	if named, ok := r.namedGRPCCode(); ok {

@@ -57,6 +57,8 @@ func TestParseOfThePlatformsShapes(t *testing.T) {
 		{"a header that is no number", 200, "", "none", "", nil, mapping.Code{}, codes.OK, ""},
 		{"quoted twice", 500, jsonType, "", `{"code":4115,"message":"\"no f\""}`, nil, rest.FunctionNotFound, codes.NotFound, "no f"},
 		{"quoted by the sender", 500, jsonType, "", `{"code":4115,"message":"'f'"}`, nil, rest.FunctionNotFound, codes.NotFound, "'f'"},
+		{"a code in a text in JSON", 404, jsonType, "", `{"code":404,"message":"code: 1003, message: x"}`, both, mapping.Code{}, codes.NotFound, "code: 1003, message: x"},
+		{"a code in a text as error", 404, jsonType, "", `{"error":"code: 1003, message: x"}`, both, mapping.Code{}, codes.NotFound, "code: 1003, message: x"},
 		{"no message", 500, jsonType, "", `{"code":4115}`, nil, rest.FunctionNotFound, codes.NotFound, rest.FunctionNotFound.Description("en")},
 		{"a message that is JSON", 500, textType, "2002", `{"code":2002,"message":{ "error": "boom" },"trace_id":"t1"}`, nil, sdk.UserFunctionException, codes.Unknown, `{"error":"boom"}`},
 		{"a message that is null", 500, jsonType, "", `{"code":4115,"message":null}`, nil, rest.FunctionNotFound, codes.NotFound, rest.FunctionNotFound.Description("en")},

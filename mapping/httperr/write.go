@@ -41,7 +41,8 @@ const (
 // Any error may be given. The client gets what a gRPC client would get, by the zero
 // [mapping.Mapper]; with rules or another policy, give Write what Mapper.Map returns.
 // Only details do not cross. An error without a platform code has the HTTP status as
-// its code, and no domain. For nil nothing is written.
+// its code, its message and its gRPC code, and nothing else, as over gRPC. For nil nothing
+// is written.
 //
 // Nothing else may have been written before, and nothing may be written after it.
 // Headers that were set for a success, such as Content-Length and Etag, are removed. A
@@ -53,14 +54,12 @@ func Write(w http.ResponseWriter, err error) {
 	}
 	e := new(mapping.Mapper).Map(context.Background(), err)
 	status := Status(e.GRPCCode())
-	b := body{
-		Code: int32(status), Message: e.Message(), GRPCCode: code.Code(e.GRPCCode()).String(),
-		Metadata: e.Metadata(), RequestID: e.RequestID(),
-	}
+	b := body{Code: int32(status), Message: e.Message(), GRPCCode: code.Code(e.GRPCCode()).String()}
 	var inner, after string
 	if !e.Code().IsZero() {
 		b.Code, b.Domain, b.Reason = e.Code().Number(), e.Code().Domain(), e.Reason()
 		b.Retry = &retry{e.Retry().Class.String(), e.Retry().Delay.Milliseconds()}
+		b.Metadata, b.RequestID = e.Metadata(), e.RequestID()
 		inner = strconv.Itoa(int(b.Code))
 	}
 	if isRepeatable(e) {

@@ -214,6 +214,37 @@ func TestWriteStatus(t *testing.T) {
 	}
 }
 
+// An error without a platform code comes back as what it is, whatever its text looks like
+// and whatever the catalogues list.
+func TestHTTPRoundTripOfErrorsWithoutACode(t *testing.T) {
+	lists404 := rpcerr.CatalogOf("shop.example.com", []*rpcerr.Row{{
+		Domain: "shop.example.com", Number: 404, Reason: "NO_SHOP", GRPC: codes.NotFound, Retry: mapping.Retry{Class: mapping.Safe},
+	}}, []uint16{0, 1}, [][256]uint16{{}, {404 - 256: 1}})
+	for _, message := range []string{
+		"no file", "", `"quoted"`, "no file code: 3002, message: ", `no file "code: ERR_INNER_COMMUNICATION, x"`, "code: 404, message: x",
+	} {
+		for _, c := range []codes.Code{codes.NotFound, codes.PermissionDenied, codes.Canceled} {
+			for name, catalogs := range map[string][]*mapping.Catalog{"none named": nil, "sdk": {sdk.Catalog()}, "one that lists 404": {&lists404}} {
+				e, ok := httperr.FromResponse(written(status.Error(c, message)), catalogs...)
+				if !ok || !e.Code().IsZero() || e.GRPCCode() != c || e.Message() != message || e.Retry().Class != mapping.Never {
+					t.Errorf("%v %q, catalogues: %s: came back as %v", c, message, name, e.LogValue())
+				}
+			}
+		}
+	}
+	if e, _ := httperr.Parse(404, nil, []byte(`{"code":404,"message":"m"}`), &lists404); e.Code().Reason() != "NO_SHOP" {
+		t.Errorf("a body that is not Write's is read as %v, want what the catalogue lists", e.LogValue())
+	}
+}
+
+// What a plain status has no place for is not written, for nobody would read it back.
+func TestWriteOfAPlainErrorWithMore(t *testing.T) {
+	body, _ := io.ReadAll(written(rpcerr.Plain(codes.NotFound, "m").With("key", "v").WithRequestID("r1")).Body)
+	if want := `{"code":404,"message":"m","grpc_code":"NOT_FOUND"}` + "\n"; string(body) != want {
+		t.Errorf("the body is %s, want %s", body, want)
+	}
+}
+
 func TestWriteOfNilWritesNothing(t *testing.T) {
 	w := httptest.NewRecorder()
 	httperr.Write(w, nil)
