@@ -47,37 +47,44 @@ type fields struct {
 }
 
 // member returns where the member of that name goes, by its very name: package json
-// itself would take "Code" for "code".
+// itself would take "Code" for "code". What came under that name before is forgotten: it
+// would be merged into.
 func (f *fields) member(name string) any {
 	switch name {
 	case "code":
-		return &f.code
+		return cleared(&f.code)
 	case "message":
-		return &f.message
+		return cleared(&f.message)
 	case "errorCode":
-		return &f.errorCode
+		return cleared(&f.errorCode)
 	case "errorMessage":
-		return &f.errorMessage
+		return cleared(&f.errorMessage)
 	case "domain":
-		return &f.domain
+		return cleared(&f.domain)
 	case "reason":
-		return &f.reason
+		return cleared(&f.reason)
 	case "grpc_code":
-		return &f.grpcCode
+		return cleared(&f.grpcCode)
 	case "retry":
-		return &f.retry
+		return cleared(&f.retry)
 	case "metadata":
-		return &f.metadata
+		return cleared(&f.metadata)
 	case "request_id":
-		return &f.requestID
+		return cleared(&f.requestID)
 	case "trace_id":
-		return &f.traceID
+		return cleared(&f.traceID)
 	case "error":
-		return &f.nested
+		return cleared(&f.nested)
 	case "details":
-		return &f.details
+		return cleared(&f.details)
 	}
 	return new(ignored)
+}
+
+// cleared returns p, which points to nothing but a zero value now.
+func cleared[T any](p *T) *T {
+	*p = *new(T)
+	return p
 }
 
 // ignored is a value that is read over.

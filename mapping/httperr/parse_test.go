@@ -422,3 +422,21 @@ func TestParseOfAPassedOnError(t *testing.T) {
 		}
 	}
 }
+
+// Nothing of the first is left in the last.
+func TestParseOfMembersThatComeTwice(t *testing.T) {
+	const body = `{"code":4999,"message":"m","domain":"rest.yuanrong","reason":"LATER_CODE","request_id":"r1",` +
+		`"metadata":{"a":"1"},"metadata":{"b":"2"},` +
+		`"retry":{"class":"SAFE","delay_ms":5},"retry":{"class":"HIGHER_LEVEL"},` +
+		`"request_id":null,"reason":7}`
+	e, _ := httperr.Parse(500, nil, []byte(body))
+	if m := e.Metadata(); len(m) != 1 || m["b"] != "2" {
+		t.Errorf("metadata %v, want b=2", m)
+	}
+	if want := (mapping.Retry{Class: mapping.HigherLevel}); e.Retry() != want {
+		t.Errorf("retry %v, want %v", e.Retry(), want)
+	}
+	if e.RequestID() != "" || e.Reason() != "" {
+		t.Errorf("request id %q, reason %q; want none", e.RequestID(), e.Reason())
+	}
+}
