@@ -30,6 +30,11 @@ const maxText = 4096
 //   - those of no type or of text/plain that say their length. Services that write JSON
 //     and name no type send such ones, while streams have no length.
 //
+// From status 400 it looks into every body but text/event-stream and multipart, which
+// are streams of other things: of most types no further than it takes to see that there is
+// no JSON object. A text, of no type or text/plain, is waited for until its 4 KiB or its
+// end, for it is the message: what is read is bounded in size, and not in time.
+//
 // A body that is still encoded, because the request asked for gzip itself, is not
 // looked into. How long it may take to come is up to the context of the request.
 func FromResponse(resp *http.Response, catalogs ...*mapping.Catalog) (*mapping.Error, bool) {
@@ -50,10 +55,10 @@ func (r *reader) wants(length int64) bool {
 	if encoding := r.header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
 		return false
 	}
-	if r.status >= 400 {
-		return true
-	}
 	kind := r.mediaType()
+	if r.status >= 400 {
+		return kind != "text/event-stream" && !strings.HasPrefix(kind, "multipart/")
+	}
 	return !r.saysFine() && (kind == "application/json" || strings.HasSuffix(kind, "+json") ||
 		(kind == "" || kind == "text/plain") && length > 0)
 }

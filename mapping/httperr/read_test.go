@@ -214,6 +214,54 @@ func TestFromResponseOfAStreamOfObjects(t *testing.T) {
 	}
 }
 
+// Streams of other things than JSON are not waited for, whatever the status.
+func TestFromResponseDoesNotWaitForEvents(t *testing.T) {
+	for _, kind := range []string{"text/event-stream", "text/event-stream; charset=utf-8", "multipart/x-mixed-replace; boundary=b"} {
+		more := make(chan struct{})
+		resp := serve(t, "GET", func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", kind)
+			w.Header().Set("X-Inner-Code", "4115")
+			w.WriteHeader(500)
+			w.(http.Flusher).Flush()
+			select { // the first comes once the client has decided
+			case <-more:
+				_, _ = io.WriteString(w, "data: 1\n\n")
+			case <-r.Context().Done():
+			}
+		})
+		if e, ok := httperr.FromResponse(resp); !ok || e.Code() != rest.FunctionNotFound {
+			t.Errorf("%s: FromResponse = %v, %v; want the code in the header", kind, e, ok)
+		}
+		close(more)
+		if body, err := io.ReadAll(resp.Body); err != nil || string(body) != "data: 1\n\n" {
+			t.Errorf("%s: the body reads as %q, %v", kind, body, err)
+		}
+	}
+}
+
+// The text of an error is waited for until so much of it has come as a message may have.
+func TestFromResponseWaitsForNoMoreThanAMessage(t *testing.T) {
+	ended := make(chan struct{})
+	message := "code: 1003, message: " + strings.Repeat("x", 4096)
+	resp := serve(t, "GET", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/plain")
+		w.WriteHeader(500)
+		_, _ = io.WriteString(w, message)
+		w.(http.Flusher).Flush()
+		select {
+		case <-ended:
+		case <-r.Context().Done():
+		}
+	})
+	if e, ok := httperr.FromResponse(resp); !ok || e.Code() != sdk.InstanceNotFound || e.Message() != message[:4096] {
+		t.Errorf("FromResponse = %v, %v; want 1003 with the first 4 KiB", e, ok)
+	}
+	close(ended)
+	if body, err := io.ReadAll(resp.Body); err != nil || string(body) != message {
+		t.Errorf("%d bytes are left of %d, %v", len(body), len(message), err)
+	}
+}
+
 // A function may stream whatever it likes, and begin late.
 func TestFromResponseDoesNotWaitWhereAllWentWell(t *testing.T) {
 	more := make(chan struct{})
