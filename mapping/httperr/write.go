@@ -45,8 +45,9 @@ const (
 // is written.
 //
 // Nothing else may have been written before, and nothing may be written after it.
-// Headers that were set for a success, such as Content-Length and Etag, are removed. A
-// body that would be longer than [MaxBody] goes without metadata, and with the message
+// Headers that describe the body or the result of a success, such as Content-Length, Etag
+// and Location, are removed; all others stay, Content-Encoding too: whoever has set it before
+// compresses what is written. A body that would be longer than [MaxBody] goes without metadata, and with the message
 // that a gRPC client would get.
 func Write(w http.ResponseWriter, err error) {
 	if err == nil {
@@ -87,10 +88,20 @@ func WriteStatus(w http.ResponseWriter, status int, message string) {
 	answer(w, status, data, "", "")
 }
 
+// staleHeaders belong to the answer that an error takes the place of: what describes its
+// body (RFC 9110 §8 and §14, RFC 9530), how long it may be kept, and what it has made.
+var staleHeaders = [...]string{
+	"Accept-Ranges", "Content-Digest", "Content-Disposition", "Content-Language", "Content-Length", "Content-Location",
+	"Content-Range", "Etag", "Last-Modified", "Repr-Digest",
+	"Cache-Control", "Expires",
+	"Location",
+	headerInnerCode, headerRetryAfter,
+}
+
 // answer writes a response, without the headers whose value is empty.
 func answer(w http.ResponseWriter, status int, data []byte, inner, after string) {
 	h := w.Header()
-	for _, stale := range [...]string{"Content-Length", "Content-Encoding", "Etag", "Last-Modified", "Cache-Control", headerInnerCode, headerRetryAfter} {
+	for _, stale := range staleHeaders {
 		h.Del(stale)
 	}
 	if inner != "" {

@@ -2,13 +2,16 @@ package httperr_test
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -255,19 +258,47 @@ func TestWriteOfNilWritesNothing(t *testing.T) {
 
 func TestWriteDropsHeadersOfTheSuccess(t *testing.T) {
 	w := httptest.NewRecorder()
-	for _, name := range []string{"Content-Length", "Content-Encoding", "Etag", "Last-Modified", "Cache-Control"} {
+	for _, name := range []string{
+		"Content-Length", "Content-Range", "Content-Disposition", "Content-Language", "Content-Location", "Content-Digest", "Repr-Digest",
+		"Accept-Ranges", "Etag", "Last-Modified", "Cache-Control", "Expires", "Location", "Retry-After",
+	} {
 		w.Header().Set(name, "7")
 	}
-	w.Header().Set("X-Mine", "kept")
+	// What is about the connection, the caller or the site, and what others have set.
+	kept := []string{"Set-Cookie", "Vary", "Allow", "Www-Authenticate", "Access-Control-Allow-Origin", "Strict-Transport-Security", "X-Mine"}
+	for _, name := range kept {
+		w.Header().Set(name, "kept")
+	}
 	httperr.Write(w, sdk.InstanceNotFound)
-	for name := range w.Result().Header {
-		switch name {
-		case "Content-Type", "X-Content-Type-Options", "X-Inner-Code", "X-Mine":
-		default:
-			t.Errorf("header %s: %q is still there", name, w.Header().Get(name))
-		}
+	want := append(kept, "Content-Type", "X-Content-Type-Options", "X-Inner-Code")
+	got := slices.Collect(maps.Keys(w.Result().Header))
+	slices.Sort(want)
+	slices.Sort(got)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("headers (-want +got):\n%s", diff)
 	}
 }
+
+// A middleware that compresses says so before the handler writes.
+func TestWriteBehindACompressingMiddleware(t *testing.T) {
+	resp := serve(t, "GET", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Encoding", "gzip")
+		z := gzip.NewWriter(w)
+		defer z.Close()
+		httperr.Write(compressed{w, z}, rest.FunctionNotFound.Errorf("no f").With("function", "f"))
+	})
+	e, ok := httperr.FromResponse(resp)
+	if !ok || e.Code() != rest.FunctionNotFound || e.Message() != "no f" || e.Metadata()["function"] != "f" {
+		t.Errorf("the client got %v", e.LogValue())
+	}
+}
+
+type compressed struct {
+	http.ResponseWriter
+	to io.Writer
+}
+
+func (c compressed) Write(b []byte) (int, error) { return c.to.Write(b) }
 
 func TestHTTPRoundTrip(t *testing.T) {
 	n := 0
