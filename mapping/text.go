@@ -2,6 +2,7 @@ package mapping
 
 import (
 	"strings"
+	"unicode"
 
 	"github.com/openyuanrong/statusmap/gen/sdk"
 	"github.com/openyuanrong/statusmap/mapping/internal/told"
@@ -17,9 +18,14 @@ import (
 //
 // A name is known with and without ERR_ in front. Only what stands directly between
 // the word and the comma counts, so an address or a request id never passes for a
-// code. Neither does the code of something else, such as "exit code: 1003," or the
-// "internal code: 2002" of a dependency. Where several are printed the first counts,
-// which is the outermost.
+// code. Where several are printed the first counts, which is the outermost.
+//
+// Others print codes too, and theirs must not pass for the platform's. A name counts, and
+// so does a number in front of "message:", "ModuleCode:", "ErrMsg:" or "status:", but not
+// after a word such as exit, status, close, rpc or internal in the same line: "exit code:
+// 1003, message: …" is the code of something else. A number in front of anything else
+// counts only where no word at all stands in front of "code:", and not in front of
+// "reason:", as the codes of WebSockets do.
 //
 // The catalogues give the numbers and names their meaning, the first that lists one
 // decides; without any it is that of package sdk. What none of them lists is not
@@ -45,8 +51,9 @@ func ParseText(text string, catalogs ...*Catalog) (c Code, message string, ok bo
 		if comma < 0 {
 			continue
 		}
-		if c := told.Printed(catalogs, strings.Trim(rest[:comma], " \t")); !c.IsZero() {
-			return c, printedMessage(rest[comma+1:], strings.HasSuffix(before, "[c")), true
+		value, after := strings.Trim(rest[:comma], " \t"), rest[comma+1:]
+		if c := told.Printed(catalogs, value); !c.IsZero() && (!isDigit(value[0]) || isPlatforms(before, after)) {
+			return c, printedMessage(after, strings.HasSuffix(before, "[c")), true
 		}
 	}
 }
@@ -54,18 +61,17 @@ func ParseText(text string, catalogs ...*Catalog) (c Code, message string, ok bo
 // codeKey is what "code:", "Code:" and "ErrCode:" have in common.
 const codeKey = "ode:"
 
-// qualifiers are words that make "code" mean something else than the platform's.
-var qualifiers = [...]string{"exit", "exited", "status", "http", "https", "response", "return", "signal", "internal"}
+// qualifiers are words that make "code" mean something else than the platform's,
+// whatever follows.
+var qualifiers = [...]string{
+	"exit", "exited", "signal", "return", "status", "http", "https", "response", "close", "rpc", "grpc", "sql", "errno", "internal",
+}
 
 // opens reports whether a text that ends before codeKey ends with the beginning of the
 // key that the platform prints.
 func opens(before string) bool {
-	switch {
-	case strings.HasSuffix(before, "ErrC"):
-		before = before[:len(before)-len("ErrC")]
-	case strings.HasSuffix(before, "c"), strings.HasSuffix(before, "C"):
-		before = before[:len(before)-1]
-	default:
+	before, ok := cutKey(before)
+	if !ok {
 		return false
 	}
 	if before == "" {
@@ -87,9 +93,43 @@ func opens(before string) bool {
 	return true
 }
 
-func isWord(b byte) bool {
-	return b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z' || b >= '0' && b <= '9' || b == '_'
+// cutKey returns what stands in front of the beginning of the key.
+func cutKey(before string) (string, bool) {
+	for _, beginning := range [...]string{"ErrC", "c", "C"} {
+		if front, ok := strings.CutSuffix(before, beginning); ok {
+			return front, true
+		}
+	}
+	return "", false
 }
+
+// The keys of the message, and the one that the SDK prints in front of it.
+var messageKeys = [...]string{"message:", "ErrMsg:", "status:"}
+
+const moduleKey = "ModuleCode:"
+
+// isPlatforms reports whether a number between such texts is the platform's: its own key
+// follows, or nothing tells that it is another's.
+func isPlatforms(before, after string) bool {
+	after = strings.TrimLeftFunc(after, unicode.IsSpace)
+	if strings.HasPrefix(after, moduleKey) {
+		return true
+	}
+	for _, key := range messageKeys {
+		if strings.HasPrefix(after, key) {
+			return true
+		}
+	}
+	front, _ := cutKey(before)
+	front = strings.TrimRightFunc(front, unicode.IsSpace)
+	return (front == "" || !isWord(front[len(front)-1])) && !strings.HasPrefix(after, "reason:")
+}
+
+func isWord(b byte) bool {
+	return b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z' || isDigit(b) || b == '_'
+}
+
+func isDigit(b byte) bool { return b >= '0' && b <= '9' }
 
 // maxPrinted bounds how far behind the word the comma may be: a name is at most 63
 // bytes by AIP-193, and ERR_ and some spaces come on top.
@@ -99,19 +139,36 @@ const maxPrinted = 80
 // with them.
 func printedMessage(after string, bracketed bool) string {
 	message := strings.TrimSpace(after)
-	if strings.HasPrefix(message, "ModuleCode:") {
+	if strings.HasPrefix(message, moduleKey) {
 		_, message, _ = strings.Cut(message, ",")
 		message = strings.TrimSpace(message)
 	}
-	for _, key := range [...]string{"message:", "ErrMsg:", "status:"} {
+	for _, key := range messageKeys {
 		if rest, ok := strings.CutPrefix(message, key); ok {
 			message = rest
 			break
 		}
 	}
 	if bracketed {
-		message, _, _ = strings.Cut(message, "], detail:")
-		message = strings.TrimSuffix(message, "]")
+		message = inBrackets(message)
 	}
 	return strings.TrimSpace(message)
+}
+
+// inBrackets returns what stands before the bracket that closes the one in front of s.
+// Where the brackets in s do not match, the form tells where it ends.
+func inBrackets(s string) string {
+	for i, open := 0, 0; i < len(s); i++ {
+		switch s[i] {
+		case '[':
+			open++
+		case ']':
+			if open == 0 {
+				return s[:i]
+			}
+			open--
+		}
+	}
+	s, _, _ = strings.Cut(s, "], detail:")
+	return strings.TrimSuffix(s, "]")
 }

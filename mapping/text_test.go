@@ -37,6 +37,12 @@ func TestParseText(t *testing.T) {
 		{"name in the SDK's form", "invoke: ErrCode: ERR_INSTANCE_EXITED, ModuleCode: 10, ErrMsg: exited, again", sdk.InstanceExited, "exited, again"},
 		{"the function system's form", "[code: 3005, status: etcd is away], detail: [host a, code: 1003, x]", sdk.EtcdOperationError, "etcd is away"},
 		{"the same with a prefix", "schedule: [code: 3005, status: etcd [a] is away], detail: []", sdk.EtcdOperationError, "etcd [a] is away"},
+		{"the function system's form, with more behind", "[code: 1003, status: gone] while invoking f, retry later", sdk.InstanceNotFound, "gone"},
+		{"with another behind", "kill: [code: 1003, status: gone] after [code: 3002, status: lost], detail: []", sdk.InstanceNotFound, "gone"},
+		{"in other brackets", "[kill [code: 1003, status: gone]]", sdk.InstanceNotFound, "gone"},
+		{"brackets in the status", "[code: 1003, status: no x[0] of [a, b]], detail: [y]", sdk.InstanceNotFound, "no x[0] of [a, b]"},
+		{"half a bracket in the status", "[code: 1003, status: not in [0,5)], detail: [y]", sdk.InstanceNotFound, "not in [0,5)"},
+		{"a bracket that does not end", "[code: 1003, status: gone", sdk.InstanceNotFound, "gone"},
 		{"the outermost of two", "code: 3002, message: code: 1003, message: no a1", sdk.InnerCommunication, "code: 1003, message: no a1"},
 		{"the second if the first is no code", "code: 42, message: code: 1003, message: no a1", sdk.InstanceNotFound, "no a1"},
 		{"the message of a cause is kept whole", "code: 4306, message: internal code: 2002, failed", sdk.DependencyFailed, "internal code: 2002, failed"},
@@ -61,6 +67,23 @@ func TestParseText(t *testing.T) {
 		{"exit code", "process ended, exit code: 1003, message: x", none, ""},
 		{"status code", "HTTP status code: 1003, message: x", none, ""},
 		{"internal code", "dependency failed, internal code: 2002, x", none, ""},
+		{"a WebSocket's", "websocket: close code: 1006, reason: abnormal closure", none, ""},
+		{"a WebSocket's, with a comma in front", "websocket closed, code: 1006, reason: abnormal closure, unexpected EOF", none, ""},
+		{"a WebSocket's, without a reason", "close code: 1002, protocol error", none, ""},
+		{"a WebSocket's, as a message", "close code: 1002, message: protocol error", none, ""},
+		{"a database's", "mysql error code: 1003, state 42000", none, ""},
+		{"another database's", "ORA error code: 1017, invalid username/password", none, ""},
+		{"the datasystem's", "datasystem returned rpc code: 1002, msg: RPC unavailable", none, ""},
+		{"a name in front", "K_RPC_UNAVAILABLE code: 1002, msg: x", none, ""},
+		{"gRPC's", "grpc code: 4001, x", none, ""},
+		{"SQL's", "SQL code: 1001, x", none, ""},
+		{"errno", "errno code: 1001, x", none, ""},
+		{"an exit code on two lines", "exit\ncode: 1003, x", none, ""},
+		{"the platform's behind another's", "close code: 1002, protocol error, code: 1003, message: no a1", sdk.InstanceNotFound, "no a1"},
+		{"a word in front, and the platform's key behind", "create failed code: 1002, message: full", sdk.ResourceNotEnough, "full"},
+		{"a word in front, and the SDK's key behind", "failed ErrCode: 1003, ModuleCode: 20, ErrMsg: no a1", sdk.InstanceNotFound, "no a1"},
+		{"a word in front of a name", "failed code: ERR_INSTANCE_NOT_FOUND, no a1", sdk.InstanceNotFound, "no a1"},
+		{"a line of its own", "container exit\ncode: 1003, message: no a1", sdk.InstanceNotFound, "no a1"},
 		{"another word", "barcode: 1003, message: x", none, ""},
 		{"another word with _", "status_code: 1003, message: x", none, ""},
 		{"another word with .", "error.code: 1003, message: x", none, ""},
@@ -147,12 +170,14 @@ func TestDecoderParsesStatusesWithoutDetails(t *testing.T) {
 }
 
 func TestParseTextTakesLinearTime(t *testing.T) {
-	for _, unit := range []string{"code:", "code: ", "code: 1", "code: 1003", "c", " ", "exit code: 1003,", "[code: 9999999999,"} {
+	for _, unit := range []string{"code:", "code: ", "code: 1", "code: 1003", "c", " ", "exit code: 1003,", "x code: 1003, ", "[code: 9999999999,"} {
 		text := strings.Repeat(unit, (1<<20)/len(unit))
-		start := time.Now()
-		_, _, _ = mapping.ParseText(text)
-		if d := time.Since(start); d > 2*time.Second {
-			t.Errorf("1 MiB of %q takes %v", unit, d)
+		for _, text := range []string{text, text + strings.Repeat(" ", 1<<20)} {
+			start := time.Now()
+			_, _, _ = mapping.ParseText(text)
+			if d := time.Since(start); d > 2*time.Second {
+				t.Errorf("%d KiB of %q takes %v", len(text)>>10, unit, d)
+			}
 		}
 	}
 }
@@ -173,6 +198,7 @@ func FuzzParseText(f *testing.F) {
 		"ErrCode: 1003, ModuleCode: 20, ErrMsg: no a1",
 		"[code: 3005, status: away], detail: [x]",
 		"exit code: 1003, x", "code:code: 1003,", "[code: 1003, status: ], detail: [", "code: ,", "ErrCode:,",
+		"close code: 1006, reason: x", "x code: 1003,", "[code: 1003, status: gone] while [x", "exit\ncode: 1003, x",
 		"code: 18446744073709551616,", "code: \x00,", "错误code: 1003, 消息",
 	} {
 		f.Add(seed)
