@@ -71,14 +71,20 @@ func (ev Event) CauseText() string {
 		text = "" // it got its id on the way
 	}
 	for _, hidden := range hiddenCauses(ev.Cause) {
-		switch more := textOf(hidden); {
-		case text == "":
-			text = more
-		case !strings.Contains(text, more):
-			text += ": " + more
-		}
+		text = because(text, textOf(hidden))
 	}
 	return text
+}
+
+// because returns a text with a cause behind it, unless it ends with that cause already.
+func because(text, cause string) string {
+	switch {
+	case text == "":
+		return cause
+	case cause == "", text == cause, strings.HasSuffix(text, ": "+cause):
+		return text
+	}
+	return strings.TrimRight(text, ".") + ": " + cause
 }
 
 // hiddenCauses returns the causes that platform errors in err have and do not print.

@@ -109,8 +109,15 @@ func TestEventLogsCause(t *testing.T) {
 		{"a secret of the server", interceptor.ServerSide, errSecret, `call.cause="secret: password=hunter2"`},
 		{"a secret that a platform error wraps", interceptor.ServerSide, e.WithCause(errSecret), `call.cause="secret: password=hunter2"`},
 		{"one inside another", interceptor.ServerSide, fmt.Errorf("forward: %w", sdk.ParamInvalid.Wrap(fmt.Errorf("read: %w", sdk.Finalized.Wrap(errSecret)))),
-			`call.cause="forward: PARAM_INVALID (1001): A parameter did not pass validation.: ` +
-				`read: FINALIZED (9000): The instance exited after finalize.: secret: password=hunter2"`},
+			`call.cause="forward: PARAM_INVALID (1001): A parameter did not pass validation: ` +
+				`read: FINALIZED (9000): The instance exited after finalize: secret: password=hunter2"`},
+		{"one whose text is a part of what stands around it", interceptor.ServerSide, fmt.Errorf("connect: %w", sdk.EtcdOperationError.Wrap(errors.New("etcd"))),
+			`call.cause="connect: ETCD_OPERATION_ERROR (3005): Access to etcd failed: etcd"`},
+		{"one that two errors have", interceptor.ServerSide, sdk.ParamInvalid.Wrap(e.WithCause(errSecret)),
+			`call.cause="PARAM_INVALID (1001): A parameter did not pass validation: ` +
+				`INNER_SYSTEM_ERROR (3003): An internal error occurred: secret: password=hunter2"`},
+		{"one that is said already", interceptor.ServerSide, fmt.Errorf("%w: %w", sdk.ParamInvalid.Wrap(errSecret), errSecret),
+			`call.cause="PARAM_INVALID (1001): A parameter did not pass validation.: secret: password=hunter2"`},
 		{"a typed nil that a platform error wraps", interceptor.ServerSide, e.WithCause(none), "whose Error method panics"},
 		{"a status of the handler", interceptor.ServerSide, status.Error(codes.Internal, "boom"), `call.cause="rpc error: code = Internal desc = boom"`},
 		{"the status that the client got", interceptor.ClientSide, status.Error(codes.Internal, "boom"), ""},
