@@ -10,9 +10,14 @@
 //	conn, err := grpc.NewClient(addr, append(opts, creds)...)
 //
 // On a client the calls do not leave, and fail as if the server had answered; on a
-// server ([Faults.ServerOptions]) the handler is not called. Either way the options
-// come behind those of package interceptor, so that these see the errors as they see
-// real ones: they are translated, observed and retried.
+// server ([Faults.ServerOptions]) the handler is not called.
+//
+// # Order
+//
+// The options come behind those of package interceptor, on either side. Then these see
+// the errors as they see real ones: they are translated, observed and retried. In front
+// of them the faults stand outside, and the caller gets on a client gRPC's plain error,
+// on a server what gRPC alone makes of the error.
 //
 // # Invariants
 //
@@ -22,6 +27,8 @@ package fault
 
 import (
 	"context"
+	"fmt"
+	"regexp"
 	"strings"
 	"sync"
 
@@ -30,8 +37,8 @@ import (
 	"github.com/openyuanrong/statusmap/mapping"
 )
 
-// A Rule says which calls fail, and how. It is immutable: its methods return a changed
-// copy.
+// A Rule says which calls fail, and how; [On] makes one. It is immutable: its methods
+// return a changed copy.
 type Rule struct {
 	method   string
 	err      error
@@ -43,12 +50,16 @@ type Rule struct {
 
 // On returns a rule for the calls of a method, "/package.Service/Method": they fail
 // with err. "/package.Service/*" is every method of a service, "*" every method; the
-// first slash may be missing.
+// first slash may be missing. It panics if the name has none of these forms, because a
+// rule for a method that cannot be called would fail nothing in silence.
 //
 // The error is any that a handler may return, and becomes what it would become there:
 // a code of a catalogue, a platform error, a gRPC status error, a context error. With
 // nil the calls go through, which keeps later rules from them.
-func On(method string, err error) Rule { return Rule{method: method, err: err} }
+func On(method string, err error) Rule {
+	checkName(method)
+	return Rule{method: method, err: err}
+}
 
 // Times makes the rule hold for n calls and then no longer. For n below 1 it holds
 // always, which is the default.
@@ -78,6 +89,16 @@ func (r Rule) AfterMessages(n int) Rule {
 func (r Rule) Unsent() Rule {
 	r.unsent = true
 	return r
+}
+
+// nameRule is the form of what On takes for a method, but for "*".
+var nameRule = regexp.MustCompile(`^/?[\w.]+/(\w+|\*)$`)
+
+// checkName panics if On takes no such name.
+func checkName(name string) {
+	if name != "*" && !nameRule.MatchString(name) {
+		panic(fmt.Sprintf("fault: %q names no method: it has to be \"/package.Service/Method\", \"/package.Service/*\" or \"*\"", name))
+	}
 }
 
 // matches reports whether a full method is one of those that [On] takes by a name.
@@ -131,7 +152,7 @@ func (f *Faults) Clear() {
 }
 
 // Calls returns how many calls of a method there were, attempts of retries included. The
-// method is named as for [On]: "*" counts all calls.
+// method is named as for [On], which also panics on other names: "*" counts all calls.
 func (f *Faults) Calls(method string) int { return f.count(method).seen }
 
 // Failed returns how many calls of a method, named as for [On], a rule has claimed to fail.
@@ -139,6 +160,7 @@ func (f *Faults) Calls(method string) int { return f.count(method).seen }
 func (f *Faults) Failed(method string) int { return f.count(method).failed }
 
 func (f *Faults) count(name string) count {
+	checkName(name)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	var sum count
@@ -175,7 +197,8 @@ func (f *Faults) claim(method string) (Rule, bool) {
 	return Rule{}, false
 }
 
-// ServerOptions returns the options that install the faults on a server.
+// ServerOptions returns the options that install the faults on a server. They go behind
+// interceptor.ServerOptions.
 func (f *Faults) ServerOptions() []grpc.ServerOption {
 	return []grpc.ServerOption{
 		grpc.ChainUnaryInterceptor(f.UnaryServer()),
@@ -183,7 +206,8 @@ func (f *Faults) ServerOptions() []grpc.ServerOption {
 	}
 }
 
-// DialOptions returns the options that install the faults on a client.
+// DialOptions returns the options that install the faults on a client. They go behind
+// interceptor.DialOptions.
 func (f *Faults) DialOptions() []grpc.DialOption {
 	return []grpc.DialOption{
 		grpc.WithChainUnaryInterceptor(f.UnaryClient()),

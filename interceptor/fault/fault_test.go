@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 	"testing"
 
@@ -111,10 +112,49 @@ func TestRules(t *testing.T) {
 			t.Errorf("%s: %d calls, %d failed, want 8 and 6", name, faults.Calls(name), faults.Failed(name))
 		}
 	}
-	for _, name := range []string{"/grpc.testing.TestService/EmptyCall", "/grpc.testing.Test/*", ""} {
+	for _, name := range []string{"/grpc.testing.TestService/EmptyCall", "/grpc.testing.Test/*"} {
 		if faults.Calls(name) != 0 || faults.Failed(name) != 0 {
 			t.Errorf("%s: %d calls, %d failed, want none", name, faults.Calls(name), faults.Failed(name))
 		}
+	}
+}
+
+// A name that no method can have is a mistake in the test, which would not show.
+func TestNames(t *testing.T) {
+	t.Parallel()
+	said := func(f func()) (text string) {
+		defer func() { text = fmt.Sprint(recover()) }()
+		f()
+		return
+	}
+	for _, name := range []string{"", "/", "Pay", "/Pay", "/*", "*/Pay", "acme.v1.Store/", "//Get", "/acme.v1.Store/Get/", "/acme.v1.Store/G*", "/acme.v1.Store.Get", "acme.v1 Store/Get"} {
+		want := fmt.Sprintf("fault: %q names no method", name)
+		for what, f := range map[string]func(){
+			"On":     func() { fault.On(name, sdk.ParamInvalid) },
+			"Calls":  func() { fault.New().Calls(name) },
+			"Failed": func() { fault.New().Failed(name) },
+		} {
+			if got := said(f); !strings.HasPrefix(got, want) {
+				t.Errorf("%s(%q) panics with %q, want %q", what, name, got, want)
+			}
+		}
+	}
+}
+
+// In front of the interceptors that translate errors, a fault is seen as gRPC leaves it.
+func TestOrder(t *testing.T) {
+	t.Parallel()
+	faults := fault.New(fault.On("*", sdk.ParamInvalid))
+	ctx := stubtest.Context(t)
+	addr := stubtest.Start(t, working(new(sync.Map)), interceptor.ServerOptions()...)
+
+	_, err := stubtest.Dial(t, addr, append(faults.DialOptions(), interceptor.DialOptions()...)...).UnaryCall(ctx, &testgrpc.SimpleRequest{})
+	if errors.As(err, new(*mapping.Error)) || status.Code(err) != codes.InvalidArgument {
+		t.Errorf("in front: %v, want a plain INVALID_ARGUMENT", err)
+	}
+	_, err = stubtest.Dial(t, addr, append(interceptor.DialOptions(), faults.DialOptions()...)...).UnaryCall(ctx, &testgrpc.SimpleRequest{})
+	if !errors.As(err, new(*mapping.Error)) {
+		t.Errorf("behind: %v, want a *mapping.Error", err)
 	}
 }
 
