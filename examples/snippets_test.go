@@ -122,7 +122,7 @@ func Example_rules() {
 	opts := []interceptor.ServerOption{
 		interceptor.WithRules(
 			mapping.WhenIs(sql.ErrNoRows, rest.FunctionNotFound),
-			mapping.WhenAs[*fs.PathError](rest.SaveFileError),
+			mapping.WhenAs[*fs.PathError](sdk.OperateDiskFailed),
 		),
 	}
 	// endregion

@@ -73,7 +73,7 @@ func ExampleNewDecoder() {
 
 // Rules are functions: a driver that has error numbers needs one of its own.
 func ExampleWhenAs() {
-	isPathError := mapping.WhenAs[*fs.PathError](rest.SaveFileError)
+	isPathError := mapping.WhenAs[*fs.PathError](sdk.OperateDiskFailed)
 	isNoRows := mapping.WhenIs(sql.ErrNoRows, rest.KVNotFound)
 	isDuplicate := func(err error) (mapping.Code, bool) {
 		e, ok := err.(interface{ Number() uint16 })
@@ -95,7 +95,7 @@ func (duplicate) Number() uint16 { return 1062 }
 func ExampleMapper() {
 	m := mapping.Mapper{Rules: []mapping.Rule{
 		mapping.WhenIs(sql.ErrNoRows, rest.KVNotFound),
-		mapping.WhenAs[*fs.PathError](rest.SaveFileError),
+		mapping.WhenAs[*fs.PathError](sdk.OperateDiskFailed),
 	}}
 	_, noFile := os.Open("/no/such/file")
 	for _, err := range []error{
@@ -108,7 +108,7 @@ func ExampleMapper() {
 	}
 	// Output:
 	// KV_NOT_FOUND (122001): etcd does not hold the key.
-	// SAVE_FILE_ERROR (121016): A temporary file could not be saved while processing the package's archive.
+	// OPERATE_DISK_FAILED (4203): An operation on a disk file failed.
 	// PARAM_INVALID (1001): cpu must be positive
 	// INNER_SYSTEM_ERROR (3003): An internal error occurred.
 }

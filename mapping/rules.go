@@ -7,11 +7,17 @@ import "reflect"
 // not unwrap it. The client gets the code with the catalogue's text; the error
 // itself stays in the process. A rule that claims everything also hides the platform
 // errors that are wrapped inside; for a last resort there is [Mapper.Fallback].
+//
+// The client also gets the code's retry class, and repeats calls by it. With a code of
+// class [Safe] the rule says that nothing was executed whenever the error comes up, and
+// clients repeat any unary call. A rule sees an error and not what was done before it,
+// so a code of class [Idempotent] or [Never] fits most errors.
 type Rule func(err error) (Code, bool)
 
 // WhenIs returns a rule that claims target, by the meaning of [errors.Is]: an error
 // equal to it, or one whose Is method says so. With a nil target or the zero Code
-// it claims nothing.
+// it claims nothing. The error gets the code's retry class: [Safe] would say that
+// nothing was executed, see [Rule].
 func WhenIs(target error, c Code) Rule {
 	comparable := target != nil && reflect.TypeOf(target).Comparable()
 	return func(err error) (Code, bool) {
@@ -28,7 +34,8 @@ func WhenIs(target error, c Code) Rule {
 
 // WhenAs returns a rule that claims errors of type T, by the meaning of
 // [errors.As]: an error that is assignable to T, or one whose As method says so.
-// With the zero Code it claims nothing.
+// With the zero Code it claims nothing. The error gets the code's retry class: [Safe]
+// would say that nothing was executed, see [Rule].
 func WhenAs[T error](c Code) Rule {
 	return func(err error) (Code, bool) {
 		if c.IsZero() {
