@@ -9,8 +9,10 @@ type (
 	// what it says, With, RetryAfter and NotExecuted return changed copies.
 	Error = rpcerr.Error
 	// A Code names one error of one domain; it is comparable and itself an error. Its
-	// methods are documented at [rpcerr.Code]: Errorf, Wrap and With make an [Error] of
-	// it, Describe explains it to people.
+	// methods are documented at [rpcerr.Code]: Errorf, Wrap, With and AsError make an
+	// [Error] of it, Describe explains it to people. What else an error can say, such as
+	// RetryAfter, DoNotRetry and WithDetails, are methods of Error: on a bare code they
+	// need AsError.
 	Code = rpcerr.Code
 	// A Catalog is the set of codes of one domain.
 	Catalog = rpcerr.Catalog

@@ -56,7 +56,7 @@ func (e *Error) uncommon() *rare {
 	return own
 }
 
-// With returns a copy of e with one more metadata entry for the peer, or with
+// With sets metadata for the peer: it returns a copy of e with one more entry, or with
 // another value where the key is there already. Keys have the form that AIP-193
 // asks for, [a-z][a-zA-Z0-9-_]+ of at most 64 characters; others are brought into
 // it and are found under the new name: "user id" becomes user_id, "Function" becomes

@@ -17,6 +17,11 @@ import (
 // switch case, a map key, a target of [errors.Is], and itself an error that a
 // handler may return. Returning or comparing one allocates nothing.
 //
+// Errorf, Wrap, Wrapf and With make an [Error] of it. All else that an error can be
+// given is set by methods of Error: NotExecuted, RetryAfter, DoNotRetry, WithDetails
+// and WithRequestID, which on a bare code need AsError first, as in
+// sdk.ParamInvalid.AsError().WithDetails(badRequest).
+//
 // Two codes are equal when domain and number are. The operator == agrees for
 // codes out of catalogues and for codes that a [Decoder] knowing these
 // catalogues has decoded; [errors.Is] agrees always.
@@ -87,9 +92,11 @@ func (c Code) DocumentedMessage() string {
 	return c.row.DocumentedMessage
 }
 
-// Description says what happened, in the language of a BCP 47 tag such as "zh-CN"
-// or "en". Tags of other languages, and Chinese where the catalogue has none, get
-// English. It is empty if c is not listed.
+// Description says what happened, in the language of a BCP 47 tag or a POSIX locale.
+// Every tag whose primary language is zh or cmn, whatever script or region follows and
+// in whatever case, gets Chinese: "zh", "zh-Hant-TW", "ZH_cn.UTF-8". All others get
+// English, as Chinese ones do where the catalogue has no Chinese. It is empty if c is
+// not listed.
 func (c Code) Description(tag string) string {
 	if c.row == nil {
 		return ""
@@ -179,8 +186,9 @@ func (c Code) bare() *Error {
 	return c.row.bare.Load()
 }
 
-// AsError returns the error that c alone stands for, with the catalogue's text.
-// It returns nil for the zero Code.
+// AsError returns the error that c alone stands for, with the catalogue's text, for
+// the methods that only an [Error] has: c.AsError().RetryAfter(d). It returns nil for
+// the zero Code.
 func (c Code) AsError() *Error {
 	if c.row == nil {
 		return nil
@@ -256,8 +264,8 @@ func wraps(format string) bool {
 	}
 }
 
-// With returns an error with this code, the catalogue's text and metadata; see
-// [Error.With].
+// With returns an error with this code, the catalogue's text and one entry of metadata
+// for the peer, or several; see [Error.With].
 func (c Code) With(key, value string, more ...string) *Error {
 	return c.newError().With(key, value, more...)
 }

@@ -391,7 +391,7 @@ func TestCauseStaysFindable(t *testing.T) {
 func TestDescribe(t *testing.T) {
 	const en, zh = "No such instance. Check that the instance was created or scaled out.", "找不到实例。 检查用例是否被正常申请扩容。"
 	for tag, want := range map[string]string{
-		"zh": zh, "zh-CN": zh, "zh-Hant-TW": zh, "ZH": zh, "zh_CN.UTF-8": zh, "zh.UTF-8": zh, "cmn": zh, "cmn-Hans": zh,
+		"zh": zh, "zh-CN": zh, "zh-Hant-TW": zh, "ZH": zh, "zh_CN.UTF-8": zh, "ZH_cn.UTF-8": zh, "zh.UTF-8": zh, "zh-TW": zh, "zh-HK": zh, "cmn": zh, "cmn-Hans": zh,
 		"en": en, "fr": en, "": en, "zha": en, "z": en, "-": en, "C": en, "x-zh": en,
 	} {
 		if got := sdk.InstanceNotFound.Describe(tag); got != want {
