@@ -36,9 +36,8 @@ func Lookup(domain string, number int32) (Code, bool) {
 	return Code{}, false
 }
 
-// NewDecoder returns a decoder that knows the platform's catalogues and those
-// given; nil ones are ignored. It infers 3002 from a plain UNAVAILABLE and 3003 from
-// INTERNAL, UNKNOWN and DATA_LOSS.
+// NewDecoder returns a decoder that knows the platform's catalogues and, in addition,
+// those given; nil ones are ignored. Of a plain status it makes what [FromStatus] does.
 func NewDecoder(catalogs ...*Catalog) *Decoder {
 	d := &Decoder{Infer: infer}
 	for c := range Catalogs() {
@@ -62,6 +61,24 @@ func FromError(err error) (*Error, bool) {
 
 // FromStatus returns the error that a status carries, by a decoder that knows the
 // platform's catalogues. See [rpcerr.Decoder.FromStatus] for the outcomes.
+//
+// Of a plain status, which has nothing but a gRPC code and a message, it makes this:
+//
+//	gRPC code                               code            retry                   origin
+//	UNAVAILABLE                             3002, inferred  IDEMPOTENT after 500ms  transport
+//	INTERNAL, UNKNOWN                       3003, inferred  NEVER                   transport
+//	DATA_LOSS                               3003, inferred  NEVER                   peer
+//	INVALID_ARGUMENT, NOT_FOUND,
+//	ALREADY_EXISTS, FAILED_PRECONDITION,
+//	ABORTED, OUT_OF_RANGE                   none            NEVER                   peer
+//	CANCELLED, DEADLINE_EXCEEDED,
+//	PERMISSION_DENIED, RESOURCE_EXHAUSTED,
+//	UNIMPLEMENTED, UNAUTHENTICATED          none            NEVER                   transport
+//
+// The origin is [OriginPeer] for the codes that gRPC libraries never make by
+// themselves. The delay of UNAVAILABLE is that of a google.rpc.RetryInfo, if the status
+// has one, which allows nothing to any other code: only UNAVAILABLE says by itself that
+// another try may help (AIP-194).
 func FromStatus(st *status.Status) (*Error, bool) {
 	d := Decoder{Catalogs: platform[:], Infer: infer}
 	return d.FromStatus(st)

@@ -42,10 +42,11 @@ const (
 const (
 	// OriginLocal: raised in this process.
 	OriginLocal = rpcerr.OriginLocal
-	// OriginPeer: sent by the peer's application.
+	// OriginPeer: sent by the peer's application, with a platform code or a gRPC code
+	// that gRPC libraries never make by themselves. See [FromStatus].
 	OriginPeer = rpcerr.OriginPeer
 	// OriginTransport: made by gRPC, a proxy, or an application that sends plain
-	// statuses; whether the call was executed is unknown.
+	// statuses with a code that gRPC makes too; whether the call was executed is unknown.
 	OriginTransport = rpcerr.OriginTransport
 	// OriginUnsent: the call provably never left.
 	OriginUnsent = rpcerr.OriginUnsent

@@ -174,8 +174,12 @@ func (e *Error) MetadataValue(key string) string {
 	return ""
 }
 
-// Retry returns who may repeat the call, and when. Class [Never] is also returned
-// where the sender said nothing: nobody knows then that repeating would help.
+// Retry returns who may repeat the call, and when: for an error of this process the hint
+// of its code, unless the error was given another; for a received one what its sender
+// said, else the hint of its code. Class [Never] is also returned where neither says
+// anything, for nobody knows then that repeating would help. So it is for a code that
+// was inferred, except from UNAVAILABLE, whose hint is that of the code. Class [Safe] of
+// a code that was parsed counts as [Idempotent].
 func (e *Error) Retry() Retry {
 	if e == nil || e.class == 0 {
 		return Retry{Class: Never}
@@ -220,8 +224,10 @@ func (e *Error) Origin() Origin {
 	return e.origin
 }
 
-// Inferred reports whether the code was guessed from a plain gRPC code, because
-// the status had no platform code.
+// Inferred reports whether the code was guessed from a plain gRPC code, because the
+// status had no platform code. Which codes are, is for the field Infer of a [Decoder] to
+// say: those of package mapping infer from UNAVAILABLE, INTERNAL, UNKNOWN and DATA_LOSS,
+// see mapping.FromStatus.
 func (e *Error) Inferred() bool { return e != nil && e.guess == inferred }
 
 // Parsed reports whether the code was read out of the text of the status, because the
