@@ -56,6 +56,11 @@ func hasAnnounced(ctx context.Context) bool {
 // then returns no reply; it is reachable from the error, as an [inband.Reply].
 // Nil means the zero [inband.Format], which fits the services of openYuanrong.
 //
+// It is about all methods of the connection, and the zero Format takes any reply with an
+// integer "code" other than 0 and a string "message" for an error. On a connection to
+// services whose replies have such fields for something else, or whose success is
+// another number, give a Format with Extract.
+//
 // Streams are left alone, unless [WithInBandStreams] names them.
 //
 // For calls that succeed it costs less than 50 ns and no allocation, once the type of
@@ -115,8 +120,10 @@ func withMethods(set map[string]bool, methods []string) map[string]bool {
 
 // WithTextCodes makes the client look for a code in the text of statuses that carry no
 // details, as [mapping.ParseText] does. The error is marked: [mapping.Error.Parsed].
-// Its gRPC code and its message stay those of the status. Without catalogues the
-// numbers are those of package sdk.
+// Its gRPC code and its message stay those of the status. The catalogues replace the
+// default, which is that of package sdk; what [WithCatalogs] adds has no part in it. Give
+// sdk.Catalog() beside yours to know both, that one first whose meaning is to count
+// where both list a number.
 func WithTextCodes(catalogs ...*mapping.Catalog) ClientOption {
 	return clientOption(func(c *client) {
 		c.parse = func(message string) mapping.Code {

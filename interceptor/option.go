@@ -73,9 +73,12 @@ func WithRules(rules ...mapping.Rule) ServerOption {
 	return serverOption(func(s *server) { s.rules = append(s.rules, rules...) })
 }
 
-// WithCatalogs makes the client know further catalogues than the platform's, so
-// that their codes are found by == and switch, their texts described, and errors of
-// servers that send only a google.rpc.ErrorInfo recognised. Nil ones are ignored.
+// WithCatalogs adds catalogues to those that the client knows, which are the platform's,
+// so that their codes are found by == and switch, their texts described, and errors of
+// servers that send only a google.rpc.ErrorInfo recognised. Nil ones are ignored. It is
+// about statuses, which say the domain of their number. What [WithInBand] and
+// [WithTextCodes] read does not, so that they have catalogues of their own, which
+// replace the default.
 func WithCatalogs(catalogs ...*mapping.Catalog) ClientOption {
 	return clientOption(func(c *client) {
 		c.catalogs = append(c.catalogs, catalogs...)

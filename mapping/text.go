@@ -27,9 +27,11 @@ import (
 // counts only where no word at all stands in front of "code:", and not in front of
 // "reason:", as the codes of WebSockets do.
 //
-// The catalogues give the numbers and names their meaning, the first that lists one
-// decides; without any it is that of package sdk. What none of them lists is not
-// recognised: in a text, a number that means nothing is more likely to be no code.
+// The catalogues give the numbers and names their meaning, and the first that lists one
+// decides. They replace the default, which is that of package sdk: to know yours in
+// addition, give it and sdk.Catalog(), that one first whose meaning is to count where
+// both list a number. What none of them lists is not recognised: in a text, a number
+// that means nothing is more likely to be no code.
 //
 // The message is what follows "message:", "ErrMsg:" or "status:", else what follows
 // the comma. ParseText allocates nothing and takes time proportional to the text.

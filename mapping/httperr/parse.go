@@ -47,9 +47,12 @@ import (
 //
 // # What the number means
 //
-// The catalogues decide, the first that lists it. A number that none lists belongs to
-// the first, with class NEVER and the gRPC code UNKNOWN; but 400 to 599 are HTTP
-// statuses.
+// Where the body does not say the domain, the catalogues decide, the first that lists
+// the number. One that none lists belongs to the first, with class NEVER and the gRPC
+// code UNKNOWN; but 400 to 599 are HTTP statuses. The catalogues replace the default:
+// to know yours in addition to the platform's, give yours, rest.Catalog() and
+// sdk.Catalog(), in the order in which their meanings are to count. A body that says the
+// domain, as that of [Write] does, needs only yours.
 //
 // Without catalogues these are rest and sdk, the latter only for what the platform's
 // frontend sends, which is a code and a message, and X-Inner-Code: other services have

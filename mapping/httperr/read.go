@@ -19,7 +19,8 @@ const MaxBody = 1 << 20
 const maxText = 4096
 
 // FromResponse returns the error that an HTTP response carries, and whether it carries
-// one, by [Parse]. It does not close the body, and what it has read of it is put back,
+// one, by [Parse]. As there, catalogues replace the platform's, and the first that lists
+// a number decides. It does not close the body, and what it has read of it is put back,
 // so that resp.Body can still be read from its beginning.
 //
 // It reads no more than it takes, and at most [MaxBody]: to the end of the first JSON

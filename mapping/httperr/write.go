@@ -44,6 +44,13 @@ const (
 // its code, its message and its gRPC code, and nothing else, as over gRPC. For nil nothing
 // is written.
 //
+// Unlike the server interceptors Write makes no request id and tells no observer: the
+// cause goes nowhere. Log the error yourself, and give it the id by which the log has it:
+//
+//	e := new(mapping.Mapper).Map(ctx, err).WithRequestID(id)
+//	slog.ErrorContext(ctx, "call failed", "error", e) // the cause too
+//	httperr.Write(w, e)
+//
 // Nothing else may have been written before, and nothing may be written after it.
 // Headers that describe the body or the result of a success, such as Content-Length, Etag
 // and Location, are removed; all others stay, Content-Encoding too: whoever has set it before

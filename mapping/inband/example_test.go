@@ -53,6 +53,31 @@ func ExampleFormat_extract() {
 	// INSTANCE_EXITED (1007): the runtime says so
 }
 
+// A service whose number for success is 200, and not 0.
+func ExampleFormat_success() {
+	format := inband.Format{Extract: func(reply any) inband.Outcome {
+		r, ok := reply.(interface {
+			GetCode() int32
+			GetMessage() string
+		})
+		if !ok || r.GetCode() == 200 {
+			return inband.Outcome{}
+		}
+		return inband.Outcome{Number: int64(r.GetCode()), Message: r.GetMessage()}
+	}}
+	_, failed := format.FromReply("", &testgrpc.EchoStatus{Code: 200, Message: "OK"})
+	fmt.Println(failed)
+	e, _ := format.FromReply("", &testgrpc.EchoStatus{Code: 1003, Message: "no a1"})
+	fmt.Println(e)
+
+	e, _ = new(inband.Format).FromReply("", &testgrpc.EchoStatus{Code: 200, Message: "OK"}) // read by its shape
+	fmt.Println(e)
+	// Output:
+	// false
+	// INSTANCE_NOT_FOUND (1003): no a1
+	// sdk.yuanrong 200: OK
+}
+
 // A reply for a caller that understands no statuses.
 func ExampleFormat_NewReply() {
 	var format inband.Format

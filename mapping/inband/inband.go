@@ -39,19 +39,28 @@ import (
 //
 // The first code that is not 0 counts: that of the reply itself, then those of the
 // nested messages in the order of Nested.
+//
+// The shape is all that is looked at: any reply with an integer "code" and a string
+// "message" is read, whoever declared it. Where such a code means something else, as that
+// of a voucher, or success has another number than 0, as 200, every call would fail: set
+// Extract then. Success is no help, for it names codes of catalogues and not numbers.
 type Format struct {
 	// Catalogs give the numbers their meaning: the first that lists a number decides,
-	// and one that none lists belongs to the first. Empty means that of package sdk.
+	// and one that none lists belongs to the first. Empty means that of package sdk,
+	// which others replace: to know yours in addition, name it and sdk.Catalog(), that
+	// one first whose meaning is to count where both list a number.
 	Catalogs []*mapping.Catalog
 	// Nested names the fields whose messages are looked into, in proto style or in
 	// JSON style, in this order. Empty means "status", then "callResult".
 	Nested []string
 	// Success names the codes that are a success of a method, by its full name
 	// ("/package.Service/Method"): to kill an instance that is not there, for
-	// example. It is about reading: a status with such a code stays an error.
+	// example. It is about reading: a status with such a code stays an error. For
+	// another number of success than 0 there is Extract.
 	Success map[string][]mapping.Code
-	// Extract, if set, reads replies in place of the shape. It is called for every
-	// reply, also for those that are no protobuf messages.
+	// Extract, if set, reads replies in place of the shape, all of them: it is called for
+	// every reply of every method, also for those that are no protobuf messages. An
+	// Outcome without a number is a success.
 	Extract func(reply any) Outcome
 
 	once      sync.Once
