@@ -27,12 +27,23 @@
 //	  }];
 //	}
 //
-// The option is found by copying two folders out of this module's proto folder,
-// here to third_party/statusmap (the download is read-only, hence the chmod):
+// The plugin becomes a tool of the team's Go module, whose go.mod pins the version. Until
+// the first release this module is found in a checkout, here one that lies beside the
+// team's:
+//
+//	go mod edit -replace github.com/openyuanrong/statusmap=../statusmap
+//	go mod edit -require github.com/openyuanrong/statusmap@v0.0.0 \
+//	  -tool=github.com/openyuanrong/statusmap/mapping/protoc-gen-statusmap
+//	go mod tidy
+//
+// Of a released version `go get -tool` with the path of the plugin does all of it.
+//
+// The options are found by copying two folders out of this module's proto folder,
+// here to third_party/statusmap (a download is read-only, hence the chmod):
 //
 //	dir=$(go list -m -f '{{.Dir}}' github.com/openyuanrong/statusmap)
 //	mkdir -p third_party/statusmap/yuanrong
-//	cp -r $dir/proto/yuanrong/catalog $dir/proto/yuanrong/errors third_party/statusmap/yuanrong
+//	cp -r "${dir:?}/proto/yuanrong/catalog" "${dir:?}/proto/yuanrong/errors" third_party/statusmap/yuanrong
 //	chmod -R u+w third_party/statusmap
 //
 // and by naming the copy in buf.yaml:
@@ -42,8 +53,7 @@
 //	  - path: proto
 //	  - path: third_party/statusmap
 //
-// The plugin goes into buf.gen.yaml; `go get -tool` with its path pins its version, as
-// that of any tool. The inputs line keeps other plugins, such as
+// The plugin goes into buf.gen.yaml. The inputs line keeps other plugins, such as
 // protoc-gen-go, from generating code for the copy as well: it exists already, in
 // this module.
 //
@@ -66,12 +76,44 @@
 //	protoc -I proto -I third_party/statusmap \
 //	  --statusmap_out=gen --statusmap_opt=module=example.com/acme/gen acme/billing/v1/code.proto
 //
+// # What is declared
+//
+// Of the catalogue, by the option of the enum:
+//
+//   - domain, required: two or more labels joined by dots, each of lower-case letters,
+//     digits and inner hyphens, at most 63 bytes in all. What ends in .yuanrong is the
+//     platform's own.
+//   - go_package: see below.
+//
+// The comment of the enum is the documentation of the package. There are at most 65535
+// codes, each a value of the enum with the option. The value 0 is no code and has no
+// option. Of a code:
+//
+//   - the number of the value is that of the code, 1 to 9999999;
+//   - the name of the value without that of the enum in front is the reason: at most 63
+//     characters, [A-Z][A-Z0-9_]+[A-Z0-9] (AIP-193). Its Go name is made of it, NoCredit
+//     of NO_CREDIT;
+//   - grpc_code, required: any of gRPC's but OK;
+//   - retry_class, required: RETRY_CLASS_NEVER, _SAFE, _IDEMPOTENT or _HIGHER_LEVEL.
+//     SAFE promises that nothing was executed; where it may have been, it is IDEMPOTENT;
+//   - retry_delay_ms: 0 to 3600000, and 0 for NEVER. The default is 0;
+//   - en, required, and zh: the texts for readers of English and of Chinese, each a
+//     description, required, and a remedy. The English description is also the message
+//     of an error without one of its own. Without zh readers of Chinese get the English;
+//   - documented_message: the short text by which other documentation knows the code,
+//     word for word, for people who search for it. The default is none.
+//
+// Each text is one line of UTF-8, without control characters, and without white space
+// around it. A value that is deprecated makes a Go identifier that is.
+//
 // # Where the package goes
 //
 // Without go_package in the option it is a folder below the Go package of the
 // proto file, named like the last component of the proto package that is not a
 // version. The folder of its own is what keeps the descriptors of the options out
-// of programs that use the codes. With go_package ("import/path" or
+// of programs that use the codes. Only that package is free of them: what protoc-gen-go
+// makes of the proto file links them, and so does every program that uses a message with
+// the same go_package. To spare them, give the enum a proto package of its own. With go_package ("import/path" or
 // "import/path;name") it is that package; this needs file names that follow
 // import paths, so it cannot go with paths=source_relative.
 //

@@ -57,8 +57,8 @@ func TestBilling(t *testing.T) {
 }
 `
 
-// TestTeam follows the package documentation to the letter, in a module that knows
-// this one only by a requirement, with the real buf.
+// TestTeam follows the package documentation to the letter, from an empty module on,
+// with the real buf.
 func TestTeam(t *testing.T) {
 	m := newTeam(t)
 	buf := bufBinary(t, m.repository)
@@ -112,15 +112,16 @@ func newTeam(t *testing.T) team {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := team{t, t.TempDir(), repository, documentation(t)}
-	m.write("go.mod", "module example.com/acme\n\ngo 1.24.0\n\n"+
-		"require github.com/openyuanrong/statusmap v0.0.0\n\n"+
-		"replace github.com/openyuanrong/statusmap => "+repository+"\n")
-	m.write("go.sum", readFile(t, filepath.Join(repository, "go.sum")))
+	work := t.TempDir()
+	if err := os.Symlink(repository, filepath.Join(work, "statusmap")); err != nil {
+		t.Fatal(err)
+	}
+	m := team{t, filepath.Join(work, "acme"), repository, documentation(t)}
 	m.write(codesFile, m.steps.block(t, `syntax = "proto3"`))
 	m.write("buf.yaml", m.steps.block(t, "modules:"))
 	m.write("buf.gen.yaml", m.steps.block(t, "plugins:"))
-	m.write("acme_test.go", teamTest)
+	m.run("go", "mod", "init", "example.com/acme")
+	m.run("bash", "-euc", m.steps.block(t, "go mod tidy\n"))
 	m.run("bash", "-euc", m.steps.block(t, "third_party/statusmap/yuanrong\n"))
 	return m
 }
@@ -132,6 +133,7 @@ func (m team) checkGenerated() {
 	if files, err := filepath.Glob(filepath.Join(m.dir, "gen/*/*/*/*/*")); err != nil || len(files) != 1 {
 		m.t.Errorf("generated %v (%v), want one file", files, err)
 	}
+	m.write("acme_test.go", teamTest)
 	m.run("go", "vet", "./...")
 	m.run("go", "test", "./...")
 }
@@ -150,9 +152,7 @@ func (m team) write(name, content string) {
 func (m team) command(name string, args ...string) *exec.Cmd {
 	cmd := exec.Command(name, args...)
 	cmd.Dir = m.dir
-	// go.mod has only the requirement that a team writes; the go command adds what
-	// follows from it, as go get would.
-	cmd.Env = append(os.Environ(), "GOFLAGS="+os.Getenv("GOFLAGS")+" -mod=mod", "GOWORK=off")
+	cmd.Env = append(os.Environ(), "GOWORK=off")
 	return cmd
 }
 

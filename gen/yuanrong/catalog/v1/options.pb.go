@@ -27,8 +27,9 @@ const (
 )
 
 // The gRPC status codes that an error can have, with the numbers of google.rpc.Code. They are
-// repeated here so that a catalogue imports nothing but google/protobuf and this package. There
-// is no OK: an error never means success.
+// repeated here so that a catalogue needs no proto of google.rpc: whoever copies this package and
+// yuanrong.errors.v1 has all that it imports, but for google/protobuf. There is no OK: an error
+// never means success.
 type GrpcCode int32
 
 const (
