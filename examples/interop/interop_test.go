@@ -53,16 +53,18 @@ type result struct {
 	RetryInfoMS *int64            `json:"retry_info_ms,omitempty"`
 	Own         *own              `json:"own,omitempty"`
 
+	Text      string  `json:"text,omitempty"` // of the function in the README
 	Attempts  int     `json:"attempts,omitempty"`
 	ElapsedMS float64 `json:"elapsed_ms,omitempty"`
 }
 
 // own is what it has read of yuanrong.errors.v1.ErrorInfo.
 type own struct {
-	Domain  string `json:"domain"`
-	Number  int32  `json:"number"`
-	Class   string `json:"class"`
-	DelayMS int64  `json:"delay_ms"`
+	Domain    string `json:"domain"`
+	Number    int32  `json:"number"`
+	Class     string `json:"class"`
+	DelayMS   int64  `json:"delay_ms"`
+	RequestID string `json:"request_id"`
 }
 
 // A peer is a client in another language.
@@ -75,15 +77,16 @@ func peers() []peer {
 	return []peer{
 		{"python", func(t *testing.T, addr string) *exec.Cmd {
 			modules := t.TempDir()
-			for i, files := range [][]string{
-				{"yuanrong/errors/v1/error_info.proto", "yuanrong/errors/v1/retry.proto"},
-				{"statusmap/examples/fault/v1/fault.proto"},
+			for _, args := range [][]string{
+				{"-I", protoFolders[0], "yuanrong/errors/v1/error_info.proto", "yuanrong/errors/v1/retry.proto"},
+				{"-I", protoFolders[1], "statusmap/examples/fault/v1/fault.proto"},
+				// Debian has no googleapis-common-protos, whose modules these are.
+				{"--descriptor_set_in", googleDescriptors(t), "google/rpc/status.proto", "google/rpc/error_details.proto"},
 			} {
-				args := append([]string{"-I", protoFolders[i], "--python_out", modules}, files...)
-				output(t, exec.Command("protoc", args...))
+				output(t, exec.Command("protoc", append(args, "--python_out", modules)...))
 			}
 			// Not the first python3 on the PATH: Debian's modules are for Debian's Python.
-			cmd := exec.Command("/usr/bin/python3", "peers/client.py", addr, googleDescriptors(t))
+			cmd := exec.Command("/usr/bin/python3", "peers/client.py", addr)
 			cmd.Env = append(os.Environ(), "PYTHONPATH="+modules, "PYTHONDONTWRITEBYTECODE=1")
 			return cmd
 		}},
@@ -105,8 +108,8 @@ func absolute(t *testing.T, path string) string {
 	return path
 }
 
-// googleDescriptors writes the descriptors of google.rpc, which peers have no other
-// source of, into a file.
+// googleDescriptors writes the descriptors of google.rpc, which have no other source
+// here, into a file.
 func googleDescriptors(t *testing.T) string {
 	t.Helper()
 	set := new(descriptorpb.FileDescriptorSet)
@@ -156,6 +159,9 @@ func (p peer) ask(t *testing.T, addr string, calls []call) []result {
 	return results
 }
 
+// requestID is the id of every request, by which the server's log would have it.
+const requestID = "r1"
+
 // wanted is what the catalogue says that a client reads. The method is declared free of
 // side effects, so that RetryInfo goes with SAFE and IDEMPOTENT.
 func wanted(c mapping.Code) result {
@@ -166,7 +172,7 @@ func wanted(c mapping.Code) result {
 		Reason:   c.Reason(),
 		Domain:   c.Domain(),
 		Metadata: map[string]string{"method": "Unary", "code": strconv.Itoa(int(c.Number()))},
-		Own:      &own{c.Domain(), c.Number(), "RETRY_CLASS_" + c.Retry().Class.String(), delay},
+		Own:      &own{c.Domain(), c.Number(), "RETRY_CLASS_" + c.Retry().Class.String(), delay, requestID},
 	}
 	if class := c.Retry().Class; class == mapping.Safe || class == mapping.Idempotent {
 		want.RetryInfoMS = &delay
@@ -181,7 +187,7 @@ func TestPeersReadAllCodes(t *testing.T) {
 	var want []result
 	for catalog := range mapping.Catalogs() {
 		for c := range catalog.All() {
-			calls = append(calls, call{Domain: c.Domain(), Number: c.Number()})
+			calls = append(calls, call{Domain: c.Domain(), Number: c.Number(), Headers: map[string]string{"x-request-id": requestID}})
 			want = append(want, wanted(c))
 		}
 	}
@@ -192,7 +198,7 @@ func TestPeersReadAllCodes(t *testing.T) {
 		t.Run(p.name, func(t *testing.T) {
 			got := p.ask(t, addr, calls)
 			for i := range got {
-				got[i].Attempts, got[i].ElapsedMS = 0, 0
+				got[i].Attempts, got[i].ElapsedMS, got[i].Text = 0, 0, ""
 				if diff := cmp.Diff(want[i], got[i]); diff != "" {
 					t.Errorf("%s %d is read otherwise (-want +got):\n%s", calls[i].Domain, calls[i].Number, diff)
 				}
@@ -201,8 +207,24 @@ func TestPeersReadAllCodes(t *testing.T) {
 	}
 }
 
-// The retries that grpc-js makes by itself obey the server.
-func TestNodeRetries(t *testing.T) {
+// What the README has for clients in Python.
+func TestPythonDescribes(t *testing.T) {
+	for i, got := range peers()[0].ask(t, start(t), []call{
+		{Domain: sdk.Domain, Number: sdk.InvokeRateLimited.Number()},
+		{Domain: sdk.Domain, Number: sdk.InstanceNotFound.Number()},
+	}) {
+		want := []string{
+			"RESOURCE_EXHAUSTED: The request limit has been reached. (sdk.yuanrong INVOKE_RATE_LIMITED {'code': '1005', 'method': 'Unary'}), again after 1.0 s",
+			"NOT_FOUND: No such instance. (sdk.yuanrong INSTANCE_NOT_FOUND {'code': '1003', 'method': 'Unary'})",
+		}[i]
+		if got.Text != want {
+			t.Errorf("describe returns\n%s\nwant\n%s", got.Text, want)
+		}
+	}
+}
+
+// The retries that gRPC makes by itself in other languages obey the server.
+func TestPeersRetry(t *testing.T) {
 	addr := start(t)
 	of := func(c mapping.Code, headers ...string) call {
 		call := call{Domain: c.Domain(), Number: c.Number(), Retries: true, Headers: map[string]string{}}
@@ -229,12 +251,16 @@ func TestNodeRetries(t *testing.T) {
 	for _, tt := range tests {
 		calls = append(calls, tt.call)
 	}
-	for i, got := range peers()[1].ask(t, addr, calls) {
-		tt := tests[i]
-		if got.GRPCCode != tt.grpc || got.Attempts != tt.attempts || got.ElapsedMS < tt.atLeast {
-			t.Errorf("%s: %s after %d attempts and %.0f ms, want %s after %d and at least %.0f ms",
-				tt.name, got.GRPCCode, got.Attempts, got.ElapsedMS, tt.grpc, tt.attempts, tt.atLeast)
-		}
+	for _, p := range peers() {
+		t.Run(p.name, func(t *testing.T) {
+			for i, got := range p.ask(t, addr, calls) {
+				tt := tests[i]
+				if got.GRPCCode != tt.grpc || got.Attempts != tt.attempts || got.ElapsedMS < tt.atLeast {
+					t.Errorf("%s: %s after %d attempts and %.0f ms, want %s after %d and at least %.0f ms",
+						tt.name, got.GRPCCode, got.Attempts, got.ElapsedMS, tt.grpc, tt.attempts, tt.atLeast)
+				}
+			}
+		})
 	}
 }
 

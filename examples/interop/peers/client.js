@@ -48,7 +48,7 @@ function read(error) {
         }
         case "yuanrong.errors.v1.ErrorInfo": {
           const info = ours["yuanrong.errors.v1.ErrorInfo"].deserialize(detail.value);
-          result.own = { domain: info.domain, number: info.number, class: info.retry.class, delay_ms: info.retry.delay_ms };
+          result.own = { domain: info.domain, number: info.number, class: info.retry.class, delay_ms: info.retry.delay_ms, request_id: info.request_id };
           break;
         }
       }

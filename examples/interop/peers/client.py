@@ -1,7 +1,7 @@
 """A client of stock gRPC for Python. It reads calls from standard input and writes what it read
 out of their errors to standard output, both as JSON.
 
-    client.py <address> <google.rpc descriptors> < calls.json
+    client.py <address> < calls.json
 
 It decodes what crosses the wire by google.rpc's messages and, with the module that protoc made of
 the published proto, by yuanrong.errors.v1.ErrorInfo.
@@ -9,73 +9,80 @@ the published proto, by yuanrong.errors.v1.ErrorInfo.
 
 import json
 import sys
+import time
 
 import grpc
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.rpc import error_details_pb2
 
+from errordetail import describe, detail
 from statusmap.examples.fault.v1 import fault_pb2
 from yuanrong.errors.v1 import error_info_pb2, retry_pb2
 
+# What gRPC itself does about errors. The backoff is so short that a longer wait is the server's.
+SERVICE_CONFIG = json.dumps({
+    "methodConfig": [{
+        "name": [{"service": "statusmap.examples.fault.v1.FaultService"}],
+        "retryPolicy": {
+            "maxAttempts": 4,
+            "initialBackoff": "0.001s",
+            "maxBackoff": "0.002s",
+            "backoffMultiplier": 1,
+            "retryableStatusCodes": ["UNAVAILABLE", "RESOURCE_EXHAUSTED", "ABORTED"],
+        },
+    }],
+})
 
-def google_rpc(path):
-    """Returns a function that finds google.rpc's messages in a file of descriptors."""
-    files = descriptor_pb2.FileDescriptorSet()
-    with open(path, "rb") as f:
-        files.ParseFromString(f.read())
-    pool = descriptor_pool.DescriptorPool()
-    for file in files.file:
-        pool.Add(file)
-    factory = message_factory.MessageFactory(pool)
-    return lambda name: factory.GetPrototype(pool.FindMessageTypeByName("google.rpc." + name))
 
-
-def read(error, rpc):
+def read(error):
     """Returns what a client can tell about a failed call."""
-    result = {"grpc_code": error.code().name, "message": error.details()}
-    for key, value in error.trailing_metadata():
-        if key != "grpc-status-details-bin":
-            continue
-        status = rpc("Status")()
-        status.ParseFromString(value)
-        for detail in status.details:
-            name = detail.type_url.rsplit("/", 1)[-1]
-            if name == "google.rpc.ErrorInfo":
-                info = rpc("ErrorInfo")()
-                info.ParseFromString(detail.value)
-                result.update(reason=info.reason, domain=info.domain, metadata=dict(info.metadata))
-            elif name == "google.rpc.RetryInfo":
-                info = rpc("RetryInfo")()
-                info.ParseFromString(detail.value)
-                result["retry_info_ms"] = info.retry_delay.seconds * 1000 + info.retry_delay.nanos // 1000000
-            elif name == "yuanrong.errors.v1.ErrorInfo":
-                info = error_info_pb2.ErrorInfo()
-                info.ParseFromString(detail.value)
-                result["own"] = {
-                    "domain": info.domain,
-                    "number": info.number,
-                    "class": retry_pb2.RetryClass.Name(getattr(info.retry, "class")),
-                    "delay_ms": info.retry.delay_ms,
-                }
+    result = {"grpc_code": error.code().name, "message": error.details(), "text": describe(error)}
+    info = detail(error, error_details_pb2.ErrorInfo())
+    if info is not None:
+        result.update(reason=info.reason, domain=info.domain, metadata=dict(info.metadata))
+    retry = detail(error, error_details_pb2.RetryInfo())
+    if retry is not None:
+        result["retry_info_ms"] = retry.retry_delay.ToMilliseconds()
+    own = detail(error, error_info_pb2.ErrorInfo())
+    if own is not None:
+        result["own"] = {
+            "domain": own.domain,
+            "number": own.number,
+            "class": retry_pb2.RetryClass.Name(getattr(own.retry, "class")),
+            "delay_ms": own.retry.delay_ms,
+            "request_id": own.request_id,
+        }
     return result
 
 
+def send(unary, call):
+    """Makes a call and returns what came of it."""
+    fault = fault_pb2.Fault(domain=call["domain"], number=call["number"])
+    headers = tuple(call.get("headers", {}).items())
+    start = time.monotonic()
+    try:
+        _, ended = unary.with_call(fault_pb2.UnaryRequest(fault=fault), timeout=30, metadata=headers)
+        result = {"grpc_code": "OK"}
+    except grpc.RpcError as error:
+        ended, result = error, read(error)
+    result["elapsed_ms"] = (time.monotonic() - start) * 1000
+    result["attempts"] = int(dict(ended.trailing_metadata())["interop-attempt"])
+    return result
+
+
+def method(address, options):
+    """Returns the method of a new connection."""
+    return grpc.insecure_channel(address, options).unary_unary(
+        "/statusmap.examples.fault.v1.FaultService/Unary",
+        request_serializer=fault_pb2.UnaryRequest.SerializeToString,
+        response_deserializer=fault_pb2.UnaryResponse.FromString,
+    )
+
+
 def main():
-    address, descriptors = sys.argv[1:]
-    rpc = google_rpc(descriptors)
-    results = []
-    with grpc.insecure_channel(address) as channel:
-        unary = channel.unary_unary(
-            "/statusmap.examples.fault.v1.FaultService/Unary",
-            request_serializer=fault_pb2.UnaryRequest.SerializeToString,
-            response_deserializer=fault_pb2.UnaryResponse.FromString,
-        )
-        for call in json.load(sys.stdin):
-            fault = fault_pb2.Fault(domain=call["domain"], number=call["number"])
-            try:
-                unary(fault_pb2.UnaryRequest(fault=fault), timeout=30)
-                results.append({"grpc_code": "OK"})
-            except grpc.RpcError as error:
-                results.append(read(error, rpc))
+    address = sys.argv[1]
+    plain = method(address, [("grpc.enable_retries", 0)])
+    retrying = method(address, [("grpc.service_config", SERVICE_CONFIG)])
+    results = [send(retrying if call.get("retries") else plain, call) for call in json.load(sys.stdin)]
     json.dump(results, sys.stdout)
 
 
