@@ -133,6 +133,7 @@ func output(t *testing.T, path string) string {
 
 var (
 	codeRule   = regexp.MustCompile(`^<!-- (examples/\S+\.go)(?:#([a-z-]+))? -->$`)
+	pythonRule = regexp.MustCompile(`^<!-- (examples/\S+\.py) -->$`)
 	outputRule = regexp.MustCompile(`^<!-- output of (examples/\S+_test\.go) -->$`)
 )
 
@@ -142,6 +143,7 @@ var (
 //   - Go: a file, <!-- examples/file.go -->, or a region of one, with #region behind the
 //     name; the parts of a region may stand there in any order, with an empty line between
 //     them;
+//   - Python: a file, <!-- examples/file.py -->, which make interop runs;
 //   - text: what an example prints, <!-- output of examples/file_test.go -->;
 //   - proto: a part of the documentation of the plugin, which make plugin-test follows;
 //   - sh: commands, which make readme runs.
@@ -169,6 +171,15 @@ func TestReadmeBlocks(t *testing.T) {
 			if !isMadeOf(b.text, parts) {
 				fail("the code differs from %s, which has:\n%s", marker[0], strings.Join(parts, "\n"))
 			}
+		case "python":
+			marker := pythonRule.FindStringSubmatch(b.marker)
+			if marker == nil {
+				fail("no line <!-- examples/file.py --> before the code")
+				continue
+			}
+			if want := readFile(t, filepath.Join(root, marker[1])); b.text != want {
+				fail("the code differs from %s, which is:\n%s", marker[1], want)
+			}
 		case "text":
 			marker := outputRule.FindStringSubmatch(b.marker)
 			if marker == nil {
@@ -188,7 +199,7 @@ func TestReadmeBlocks(t *testing.T) {
 			fail("nothing checks blocks of %q", b.language)
 		}
 	}
-	for _, language := range []string{"go", "text", "proto", "sh"} {
+	for _, language := range []string{"go", "python", "text", "proto", "sh"} {
 		if count[language] == 0 {
 			t.Errorf("the README has no block of %s", language)
 		}

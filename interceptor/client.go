@@ -44,11 +44,10 @@ func newClient(opts []ClientOption) *client {
 	return c
 }
 
-// UnaryClient returns the interceptor for unary calls of a client (a
-// UnaryClientInterceptor in gRPC's words). Every gRPC error of a call becomes a
-// *[mapping.Error] that is still a status error: status.Code, status.FromError and
-// errors.As keep working on it. Errors of other interceptors that are no statuses
-// pass as they are.
+// UnaryClient returns the interceptor for unary calls of a client. Every gRPC error of
+// a call becomes a *[mapping.Error] that is still a status error: status.Code,
+// status.FromError and errors.As keep working on it. Errors of other interceptors that
+// are no statuses pass as they are.
 func UnaryClient(opts ...ClientOption) grpc.UnaryClientInterceptor {
 	c := newClient(opts)
 	if c.retry != nil {
@@ -76,11 +75,10 @@ func UnaryClient(opts ...ClientOption) grpc.UnaryClientInterceptor {
 	}
 }
 
-// StreamClient returns the interceptor for streams of a client (a
-// StreamClientInterceptor in gRPC's words). Errors of opening the stream, of sending
-// and of receiving become [mapping.Error]; io.EOF stays io.EOF, and repeated
-// receives return the same value, as an error is the end of a stream. It calls nothing on a
-// stream that has not ended, which leaves gRPC's own retries in force. Where gRPC loses the
+// StreamClient returns the interceptor for streams of a client. Errors of opening the
+// stream, of sending and of receiving become [mapping.Error]; io.EOF stays io.EOF, and
+// repeated receives return the same value, as an error is the end of a stream. It calls
+// nothing on a stream that has not ended, which leaves gRPC's own retries in force. Where gRPC loses the
 // status of a call that it repeats, and says io.EOF, the call ends with UNAVAILABLE, or as
 // its context has ended; where a server sends no reply at all, it ends with INTERNAL.
 func StreamClient(opts ...ClientOption) grpc.StreamClientInterceptor {

@@ -10,10 +10,9 @@ import (
 	"github.com/openyuanrong/statusmap/mapping/rpcerr"
 )
 
-// A RetryPolicy says how calls are repeated. Which calls are is not its matter: that
-// is for the error and the method to say, see [WithRetry]. Of the zero value every
-// field has its default; values outside the bounds are brought inside by WithRetry,
-// and refused by [ServiceConfig.JSON].
+// A RetryPolicy says how calls are repeated. Which calls are is for the error and the
+// method to say, see [WithRetry]. A field that is zero has its default; values outside
+// the bounds are brought inside by WithRetry, and refused by [ServiceConfig.JSON].
 type RetryPolicy struct {
 	// MaxAttempts bounds the attempts of one call, the first included. The default
 	// is 4, the least 1, which repeats nothing. gRPC itself makes no more than 5,
@@ -131,8 +130,8 @@ func (p RetryPolicy) tokens() (maximum, refill int64) {
 //
 // Attempts are made with the same context and metadata. The reply is reset before
 // each, and what grpc.Header, grpc.Trailer and grpc.Peer return is that of the last
-// attempt; grpc.OnFinish runs for each. The timeout of a service config, unlike the deadline of a context, bounds
-// each attempt alone.
+// attempt; grpc.OnFinish runs for each. The timeout of a service config, unlike the
+// deadline of a context, bounds each attempt alone.
 func WithRetry(policy RetryPolicy) ClientOption {
 	return clientOption(func(c *client) { c.retry = newRetrier(policy) })
 }

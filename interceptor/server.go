@@ -53,9 +53,8 @@ func newServer(opts []ServerOption) *server {
 	return s
 }
 
-// UnaryServer returns the interceptor for unary calls of a server (a
-// UnaryServerInterceptor in gRPC's words). What a handler may return, and what the
-// client gets, is told at [mapping.Mapper.Map].
+// UnaryServer returns the interceptor for unary calls of a server. What a handler may
+// return, and what the client gets, is told at [mapping.Mapper.Map].
 func UnaryServer(opts ...ServerOption) grpc.UnaryServerInterceptor {
 	s := newServer(opts)
 	if s.isPlain() {
@@ -80,11 +79,10 @@ func UnaryServer(opts ...ServerOption) grpc.UnaryServerInterceptor {
 	}
 }
 
-// StreamServer returns the interceptor for streams of a server (a
-// StreamServerInterceptor in gRPC's words). The same holds as for [UnaryServer],
-// with one exception that gRPC makes: when receiving or sending on the stream fails
-// for reasons of size or encoding, gRPC itself sends its status at once, and what
-// the handler returns comes too late.
+// StreamServer returns the interceptor for streams of a server. The same holds as for
+// [UnaryServer], with one exception that gRPC makes: when receiving or sending on the
+// stream fails for reasons of size or encoding, gRPC itself sends its status at once,
+// and what the handler returns comes too late.
 func StreamServer(opts ...ServerOption) grpc.StreamServerInterceptor {
 	s := newServer(opts)
 	if s.isPlain() {
