@@ -78,9 +78,10 @@ func UnaryClient(opts ...ClientOption) grpc.UnaryClientInterceptor {
 // StreamClient returns the interceptor for streams of a client. Errors of opening the
 // stream, of sending and of receiving become [mapping.Error]; io.EOF stays io.EOF, and
 // repeated receives return the same value, as an error is the end of a stream. It calls
-// nothing on a stream that has not ended, which leaves gRPC's own retries in force. Where gRPC loses the
-// status of a call that it repeats, and says io.EOF, the call ends with UNAVAILABLE, or as
-// its context has ended; where a server sends no reply at all, it ends with INTERNAL.
+// nothing on a stream that has not ended, which leaves gRPC's own retries in force.
+// Where gRPC loses the status of a call that it repeats, and says io.EOF, the call ends
+// with UNAVAILABLE, or as its context has ended; where a server sends no reply at all,
+// it ends with INTERNAL.
 func StreamClient(opts ...ClientOption) grpc.StreamClientInterceptor {
 	c := newClient(opts)
 	return func(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, streamer grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
