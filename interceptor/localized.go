@@ -19,7 +19,7 @@ import (
 // The function is given the header (RFC 9110 §12.5.4) and returns the tag (BCP 47) of
 // the language to answer in, "" for none; catalogues have Chinese and English, and give
 // English for all others. It is for a library to do, of which this module does not
-// want to decide the version. By golang.org/x/text/language:
+// want to decide the version. With golang.org/x/text/language:
 //
 //	tags := []language.Tag{language.English, language.Chinese}
 //	matcher := language.NewMatcher(tags)
