@@ -44,6 +44,7 @@ type fields struct {
 	nested                json.RawMessage // "error"
 	details               json.RawMessage
 	wasNested             bool
+	wasErrorCode          bool // the code is that of "errorCode"
 }
 
 // member returns where the member of that name goes, by its very name: package json
@@ -123,7 +124,7 @@ func (f *fields) normalize() {
 	}
 	if f.code == (number{}) {
 		if f.errorCode.value != schedulerSuccess {
-			f.code = f.errorCode
+			f.code, f.wasErrorCode = f.errorCode, true
 		}
 		if f.errorMessage != (text{}) {
 			f.message = f.errorMessage
@@ -148,7 +149,9 @@ func (f *fields) normalize() {
 func (f *fields) saysMessage() bool { return f.grpcCode != "" && f.message.plain }
 
 // isFrontends reports whether the platform's frontend may have sent it.
-func (f *fields) isFrontends() bool { return !f.wasNested && f.message != text{} }
+func (f *fields) isFrontends() bool {
+	return !f.wasNested && !f.wasErrorCode && f.message != text{}
+}
 
 // schedulerSuccess is the errorCode of the platform's scheduler when all went well.
 const schedulerSuccess = 6030

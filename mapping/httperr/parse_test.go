@@ -105,6 +105,7 @@ var rpcerrInferred, rpcerrUnreachable = sdk.InnerSystemError, sdk.InnerCommunica
 // The catalogues say what a number without a domain means.
 func TestParseAssumesTheDomain(t *testing.T) {
 	const frontends, nested, bare = `{"code":%d,"message":"m"}`, `{"error":{"code":%d,"message":"m"}}`, `{"code":%d,"msg":"m"}`
+	const schedulers = `{"errorCode":%d,"errorMessage":"m"}`
 	for _, test := range []struct {
 		name     string
 		form     string
@@ -121,6 +122,8 @@ func TestParseAssumesTheDomain(t *testing.T) {
 		{"3008 between runtime and frontend", frontends, 3008, nil, rest.Domain, false},
 		{"1002 of the dashboard", bare, 1002, nil, rest.Domain, false},
 		{"1002 of a WebSocket", nested, 1002, nil, rest.Domain, false},
+		{"1003 of the scheduler", schedulers, 1003, nil, rest.Domain, false},
+		{"150444 of the scheduler", schedulers, 150444, nil, rest.Domain, true},
 		{"4115 nested", nested, 4115, nil, rest.Domain, true},
 		{"4002 where sdk is named", frontends, 4002, []*mapping.Catalog{sdk.Catalog()}, sdk.Domain, true},
 		{"1002 where sdk is named", bare, 1002, []*mapping.Catalog{nil, sdk.Catalog()}, sdk.Domain, true},
