@@ -11,9 +11,9 @@ type Lang string
 // String returns the language's tag.
 func (l *Lang) String() string { return string(*l) }
 
-// Set takes a language's tag, with or without a region.
+// Set takes a language's tag, with or without a region, in capitals or not.
 func (l *Lang) Set(tag string) error {
-	base, _, _ := strings.Cut(strings.ReplaceAll(tag, "_", "-"), "-")
+	base, _, _ := strings.Cut(strings.ReplaceAll(strings.ToLower(tag), "_", "-"), "-")
 	if base != "en" && base != "zh" {
 		return errors.New("it must be en or zh")
 	}
