@@ -16,8 +16,11 @@ import (
 
 // A finding is an error that can be explained.
 type finding struct {
-	code mapping.Code   // zero: no platform code
-	err  *mapping.Error // nil: nothing is known but the code
+	code   mapping.Code   // zero: no platform code
+	err    *mapping.Error // nil: nothing is known but the code
+	wire   bool           // err was a status, whose details are what was sent
+	bare   bool           // only the number was given, so that it may be another's
+	silent bool           // neither sender nor catalogue says who may repeat the call
 	// In a log: the first line that has it, from 1, and the number of lines.
 	line, count int
 }
@@ -135,6 +138,12 @@ func (b book) find(arg string) ([]finding, error) {
 	if n, err := strconv.ParseInt(name, 10, 64); err == nil {
 		return narrow.findNumber(n, name)
 	}
+	if isObject(text) {
+		if f, ok := b.body(text); ok {
+			return []finding{f}, nil
+		}
+		return b.findInText(text)
+	}
 	if found := narrow.name(name); len(found) > 0 {
 		return findings(found), nil
 	}
@@ -153,6 +162,9 @@ func (b book) find(arg string) ([]finding, error) {
 	if err == nil {
 		return []finding{f}, nil
 	}
+	if found := b.line(text); len(found) > 0 {
+		return found, nil // a line without blanks
+	}
 	if isLikelyBase64(text) {
 		return nil, fmt.Errorf("%s: neither the name of a code nor a status: %v", shortened(text), err)
 	}
@@ -162,12 +174,17 @@ func (b book) find(arg string) ([]finding, error) {
 // findNumber returns the codes of a number that stands alone.
 func (b book) findNumber(n int64, text string) ([]finding, error) {
 	if n == int64(int32(n)) {
-		if found := b.number(int32(n)); len(found) > 0 {
-			return findings(found), nil
+		if found := findings(b.number(int32(n))); len(found) > 0 {
+			for i := range found {
+				found[i].bare = b.isWhole()
+			}
+			return found, nil
 		}
 	}
 	hint := ""
 	switch {
+	case n == int64(int32(n)) && frontends[int32(n)].en != "":
+		hint = "; from the platform's frontend it means: " + frontends[int32(n)].en
 	case n == 0:
 		hint = "; the platform's 0 is success"
 	case n > 0 && n <= int64(codes.Unauthenticated):
@@ -213,9 +230,12 @@ func (b book) findInText(text string) ([]finding, error) {
 	if len(found) > 0 {
 		return found, nil
 	}
-	if m := statusRule.FindStringSubmatch(text); m != nil {
-		if c, ok := parseGRPC(m[1]); ok {
-			return nil, fmt.Errorf("no error code in %s%s", shortened(text), grpcHint(c))
+	if c, _, ok := printedStatus(text); ok {
+		return nil, fmt.Errorf("no error code in %s%s", shortened(text), grpcHint(c))
+	}
+	if _, after, ok := strings.Cut(text, "grpc-status-details-bin"); ok {
+		if _, err := decodeStatus(detailsRule.FindString(after)); err != nil {
+			return nil, fmt.Errorf("no error code in %s; the details there cannot be read: %v", shortened(text), err)
 		}
 	}
 	return nil, fmt.Errorf("no error code in %s", shortened(text))
@@ -223,7 +243,8 @@ func (b book) findInText(text string) ([]finding, error) {
 
 // grpcHint says what a code of gRPC is worth.
 func grpcHint(c codes.Code) string {
-	return fmt.Sprintf("; %s is gRPC's own, and says nothing about the platform: -list -grpc %[1]s shows the codes that travel with it", grpcName(c))
+	return fmt.Sprintf("; %s is gRPC's own (%s), and says nothing about the platform: -list -grpc %[1]s shows the codes that travel with it",
+		grpcName(c), generally("en", c))
 }
 
 // parseGRPC returns the error code of gRPC of that name, in either spelling.
@@ -294,6 +315,9 @@ func distance(a, b string) int {
 	}
 	return row[len(b)]
 }
+
+// digits writes a number.
+func digits(n int32) string { return strconv.Itoa(int(n)) }
 
 // shortened quotes a text of any length for a message.
 func shortened(text string) string {

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 	"unicode/utf8"
 
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
@@ -15,6 +17,7 @@ import (
 
 	spb "google.golang.org/genproto/googleapis/rpc/status"
 
+	errorsv1 "github.com/openyuanrong/statusmap/gen/yuanrong/errors/v1"
 	"github.com/openyuanrong/statusmap/mapping"
 )
 
@@ -28,13 +31,56 @@ func readDetails(text string) (finding, error) {
 	if !ok {
 		return finding{}, errors.New("it is a status of success, code 0")
 	}
-	return finding{code: e.Code(), err: e}, nil
+	return finding{code: e.Code(), err: e, wire: true, silent: isSilent(e)}, nil
+}
+
+// isSilent reports whether a status says nothing about who may repeat the call, and no
+// catalogue does.
+func isSilent(e *mapping.Error) bool {
+	switch {
+	case e.Code().IsZero():
+		return true
+	case e.Inferred():
+		return e.Retry().Class == mapping.Never
+	case e.Code().Listed():
+		return false
+	}
+	own := new(errorsv1.ErrorInfo)
+	return !unmarshalDetail(e, own) || own.GetRetry() == nil
+}
+
+// sendersName returns what the sender of a status without a platform code calls its
+// error, "" if it has no name.
+func sendersName(e *mapping.Error) string {
+	info := new(errdetails.ErrorInfo)
+	if !unmarshalDetail(e, info) || info.GetReason() == "" {
+		return ""
+	}
+	return strings.TrimSpace(info.GetReason() + " " + info.GetDomain())
+}
+
+// sendersWait returns how long the sender of a status without a platform code asks to
+// wait before another try.
+func sendersWait(e *mapping.Error) (time.Duration, bool) {
+	info := new(errdetails.RetryInfo)
+	ok := unmarshalDetail(e, info)
+	return info.GetRetryDelay().AsDuration(), ok
+}
+
+// unmarshalDetail reads the first detail of the type of m.
+func unmarshalDetail(e *mapping.Error, m proto.Message) bool {
+	for _, d := range e.GRPCStatus().Proto().GetDetails() {
+		if d.MessageIs(m) {
+			return d.UnmarshalTo(m) == nil
+		}
+	}
+	return false
 }
 
 // decodeStatus decodes base64 of either alphabet, padded or not, or hexadecimal digits,
 // that hold a google.rpc.Status.
 func decodeStatus(text string) (*spb.Status, error) {
-	if raw, err := hex.DecodeString(text); err == nil {
+	if raw, err := hex.DecodeString(strings.TrimPrefix(text, "0x")); err == nil {
 		if st, err := unmarshalStatus(raw); err == nil {
 			return st, nil
 		}

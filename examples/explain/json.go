@@ -21,7 +21,8 @@ type record struct {
 	DocumentedMessage string            `json:"documented_message,omitempty"`
 	GRPCCode          string            `json:"grpc_code"`
 	HTTPStatus        int               `json:"http_status"`
-	Retry             recordRetry       `json:"retry"`
+	OtherMeanings     []recordMeaning   `json:"other_meanings,omitempty"` // of the number, where it stood alone
+	Retry             *recordRetry      `json:"retry,omitempty"`          // nil: neither sender nor catalogue says it
 	Message           string            `json:"message,omitempty"`
 	Metadata          map[string]string `json:"metadata,omitempty"`
 	RequestID         string            `json:"request_id,omitempty"`
@@ -34,6 +35,14 @@ type record struct {
 type recordRetry struct {
 	Class   string `json:"class"`
 	DelayMS int64  `json:"delay_ms,omitempty"`
+}
+
+// recordMeaning is what a number means elsewhere. Without a reason it is what the
+// platform's frontend means.
+type recordMeaning struct {
+	Domain      string `json:"domain"`
+	Reason      string `json:"reason,omitempty"`
+	Description string `json:"description"`
 }
 
 // recordDetail is a detail: as JSON if its type is known here, else its bytes.
@@ -60,17 +69,25 @@ func (o output) record(f finding) record {
 	r := record{
 		Domain: f.code.Domain(), Number: f.code.Number(), Reason: f.reason(), Listed: f.code.Listed(),
 		Description: f.code.Description(lang), Remedy: f.code.Remedy(lang),
-		Who:               who(o.lang, f.grpc(), f.retry().Class),
+		Who:               f.who(o.lang),
 		DocumentedMessage: f.code.DocumentedMessage(),
 		GRPCCode:          grpcName(f.grpc()),
 		HTTPStatus:        httperr.Status(f.grpc()),
-		Retry:             recordRetry{f.retry().Class.String(), f.retry().Delay.Milliseconds()},
 		Line:              f.line, Count: f.count,
+	}
+	if !f.silent {
+		r.Retry = &recordRetry{f.retry().Class.String(), f.retry().Delay.Milliseconds()}
+	}
+	if f.isFrontends() {
+		r.Description = frontendsMeaning(o.lang, f.code.Number())
+	}
+	for _, x := range f.others(o.lang) {
+		r.OtherMeanings = append(r.OtherMeanings, recordMeaning{x.domain, x.reason, x.meaning})
 	}
 	if e := f.err; e != nil {
 		r.Inferred, r.Trimmed = e.Inferred(), e.Trimmed()
 		r.Message, r.Metadata, r.RequestID = e.Message(), e.Metadata(), e.RequestID()
-		for _, d := range e.GRPCStatus().Proto().GetDetails() {
+		for _, d := range f.details() {
 			r.Details = append(r.Details, newRecordDetail(d))
 		}
 	}

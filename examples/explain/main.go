@@ -32,6 +32,7 @@ An error is one of
   1003                  a number; where several catalogues have it, all are shown
   FunctionNotFound      a name, also FUNCTION_NOT_FOUND, ERR_… or sdk.InstanceNotFound
   CAUSEk…               the base64 of grpc-status-details-bin, padded or not, or its hex
+  '{"code":1003,…}'     the JSON body of an HTTP error
   "… code: 1003, …"     a line of a log
   -                     a log on standard input
 
@@ -73,6 +74,10 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	args, err := cli.Parse(flags, args)
 	if err == nil {
 		err = execute(opts, args, stdin, stdout, stderr)
+	}
+	if misuse := (cli.Misuse{}); errors.As(err, &misuse) {
+		fmt.Fprintf(stderr, "explain: %v\nexplain -h tells how to call it.\n", err)
+		return cli.Misused
 	}
 	return cli.Exit(err, "explain", usage, stdout, stderr)
 }

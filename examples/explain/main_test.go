@@ -19,12 +19,14 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	spb "google.golang.org/genproto/googleapis/rpc/status"
 
 	"github.com/openyuanrong/statusmap/examples/internal/cli"
 	"github.com/openyuanrong/statusmap/gen/rest"
 	"github.com/openyuanrong/statusmap/gen/sdk"
+	errorsv1 "github.com/openyuanrong/statusmap/gen/yuanrong/errors/v1"
 	"github.com/openyuanrong/statusmap/mapping"
 	"github.com/openyuanrong/statusmap/mapping/rpcerr"
 )
@@ -99,6 +101,13 @@ func TestExplainPerson(t *testing.T) {
 		{[]string{"找不到实例。"}, []string{"INSTANCE_NOT_FOUND (1003)"}},
 		{[]string{"'1003'"}, []string{"INSTANCE_NOT_FOUND (1003)"}},
 		{[]string{"-lang", "zh_CN", "1003"}, []string{"找不到实例。"}},
+		{[]string{"-lang", "ZH", "1003"}, []string{"找不到实例。"}},
+		{[]string{"code:1003,message:x"}, []string{"INSTANCE_NOT_FOUND (1003)"}},
+		{[]string{"io.grpc.StatusRuntimeException: NOT_FOUND: No such instance."}, []string{"INSTANCE_NOT_FOUND (1003)"}},
+		{[]string{"Error: 5 NOT_FOUND: No such instance."}, []string{"INSTANCE_NOT_FOUND (1003)"}},
+		{[]string{"<_InactiveRpcError of RPC that terminated with:\n\tstatus = StatusCode.NOT_FOUND\n\tdetails = \"No such instance.\"\n>"}, []string{"INSTANCE_NOT_FOUND (1003)"}},
+		{[]string{`UNKNOWN:Error received from peer ipv4:10.0.0.7:4115 {grpc_message:"No such instance.", grpc_status:5}`}, []string{"INSTANCE_NOT_FOUND (1003)"}},
+		{[]string{`Error received from peer {created_time:"2025", grpc_status:5, grpc_message:"No such instance."}`}, []string{"INSTANCE_NOT_FOUND (1003)"}},
 	} {
 		status, stdout, stderr := explain(t, "", tt.args...)
 		if status != cli.OK || stderr != "" {
@@ -158,15 +167,33 @@ func TestExplainOtherStatuses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	patient, err := status.New(codes.Aborted, "busy").WithDetails(&errdetails.RetryInfo{RetryDelay: durationpb.New(2 * time.Second)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	newer, err := status.New(codes.Aborted, "busy").WithDetails(&errorsv1.ErrorInfo{Domain: sdk.Domain, Number: 1999})
+	if err != nil {
+		t.Fatal(err)
+	}
+	credit, _ := team().Lookup(1003)
 	foreign := status.FromProto(&spb.Status{Code: 5, Message: "gone", Details: []*anypb.Any{{TypeUrl: "type.example.com/acme.Odd", Value: []byte{1, 2, 3}}}})
 	for _, tt := range []struct {
 		name string
 		st   *status.Status
 		want []string
 	}{
-		{"without a platform code", unknown, []string{"ABORTED\n", "without a code of the platform", "LOCKED", "busy"}},
+		{"without a platform code", unknown, []string{"ABORTED\n", "without a code of the platform; its sender calls it LOCKED billing.acme", "busy"}},
 		{"inferred", status.New(codes.Unavailable, "connection refused"), []string{"INNER_COMMUNICATION (3002)", "inferred", "connection refused"}},
-		{"a detail of an unknown type", foreign, []string{"NOT_FOUND\n", "acme.Odd (3 bytes)"}},
+		{"a detail of an unknown type", foreign, []string{
+			"NOT_FOUND\n", "acme.Odd (3 bytes)", "what was asked for does not exist; a plain gRPC status",
+			"not known: its sender said nothing about repeating",
+		}},
+		{"one that asks to wait", patient, []string{"ABORTED\n", "asks to wait 2s"}},
+		{"inferred, and nobody knows", status.New(codes.Internal, "boom"), []string{"INNER_SYSTEM_ERROR (3003)", "said nothing about repeating"}},
+		{"of another domain", status.Convert(credit.Errorf("poor")), []string{
+			"NO_CREDIT (1003) billing.acme", "a code of another domain", "no: it fails again until something is changed (NEVER)", "poor",
+		}},
+		{"of a newer catalogue", newer, []string{"sdk.yuanrong 1999\n", "that this version of the catalogues does not have", "said nothing about repeating"}},
 	} {
 		code, stdout, stderr := explain(t, "", details(t, tt.st.Err()))
 		if code != cli.OK || stderr != "" {
@@ -202,8 +229,8 @@ func TestAmbiguousNumber(t *testing.T) {
 	if found, err := b.find("billing:1003"); err != nil || len(found) != 1 || found[0].code.Reason() != "NO_CREDIT" {
 		t.Errorf("find(billing:1003) = %v, %v, want the team's", found, err)
 	}
-	if got := b.line(`{"code":1003,"message":"x"}`); len(got) != 2 {
-		t.Errorf("a line without a domain gives %v, want both codes", got)
+	if got := b.line(`{"code":1003,"message":"x"}`); len(got) != 1 || got[0].code != sdk.InstanceNotFound {
+		t.Errorf("a body without a domain gives %v, want the first that lists it, as package httperr has it", got)
 	}
 	if got := b.line(`{"code":1003,"domain":"billing.acme"}`); len(got) != 1 || got[0].code.Domain() != "billing.acme" {
 		t.Errorf("a line with a domain gives %v, want the team's", got)
@@ -227,6 +254,10 @@ func TestUnreadable(t *testing.T) {
 		{"not_found", "-list -grpc NOT_FOUND"},
 		{"error", "…?"},
 		{"Zebra", "-list shows all"},
+		{`{"code":0,"message":"ok"}`, "no error code in"},
+		{`{"errorCode":6030,"errorMessage":""}`, "no error code in"},
+		{"rest:4002", "from the platform's frontend it means: the user's function has thrown"},
+		{"grpc-status-details-bin: " + truncated, "the details there cannot be read"},
 		{"10.0.0.7", `no code is called "10.0.0.7"`},
 		{"", "empty argument"},
 		{"everything is fine", "no error code in"},
@@ -280,6 +311,7 @@ func TestLine(t *testing.T) {
 		{`{"error":{"domain":"sdk.yuanrong","number":1003}}`, []mapping.Code{sdk.InstanceNotFound}},
 		{`{"msg":"{\"domain\":\"sdk.yuanrong\",\"number\":1003}"}`, []mapping.Code{sdk.InstanceNotFound}},
 		{`{"code":4115,"message":"no function"}`, []mapping.Code{rest.FunctionNotFound}},
+		{`{"errorCode":4115,"errorMessage":"no function"}`, []mapping.Code{rest.FunctionNotFound}},
 		{`{"code":"4115","message":"no function"}`, []mapping.Code{rest.FunctionNotFound}},
 		{`{"body":"{\"code\":4115,\"message\":\"\"}"}`, []mapping.Code{rest.FunctionNotFound}},
 		{`< X-Inner-Code: 4115`, []mapping.Code{rest.FunctionNotFound}},
@@ -297,7 +329,8 @@ func TestLine(t *testing.T) {
 		{`rpc error: code = NotFound desc = 1003`, nil},
 		{`rpc error: code = Aborted desc = No such instance.`, nil},
 		{`number=1003`, nil},
-		{`domain=billing.acme number=1003`, nil},
+		{`domain=example.com number=1003`, nil},
+		{`{"domain":"example.com","number":1003}`, nil},
 		{`domain=sdk.yuanrong phone_number=1003`, nil},
 		{`{"zipcode":1003,"x":1}`, nil},
 		{`{"code":10.03,"x":1}`, nil},
@@ -335,7 +368,7 @@ func TestLog(t *testing.T) {
 		"code: 1007, message: without a line break",
 	}, "\n")
 	status, stdout, stderr := explain(t, log, "-")
-	if status != cli.Failed || stderr != "explain: 7 lines were read; only the first 256 KiB were read of line 5\n" {
+	if status != cli.Failed || stderr != "explain: only the first 256 KiB were read of line 5\n" {
 		t.Fatalf("exit status %d, %s, want to be told about line 5", status, stderr)
 	}
 	for _, want := range []string{
@@ -356,7 +389,7 @@ func TestLog(t *testing.T) {
 	for stdin, want := range map[string]string{
 		"":                                  "standard input is empty",
 		"fine\nfine\n":                      "no error code in 2 lines\n",
-		strings.Repeat("z", maxLine*2):      "no error code in 1 lines; only the first 256 KiB were read of line 1\n",
+		strings.Repeat("z", maxLine*2):      "no error code in 1 line; only the first 256 KiB were read of line 1\n",
 		"\x1f\x8b\x08\x00\x00\x00\x00\x00":  "looks like application/x-gzip",
 		"\xff\xfec\x00o\x00d\x00e\x00:\x00": "looks like text/plain; charset=utf-16le",
 		"\x00\x01\x02\x03\x04\n":            "looks like application/octet-stream",
@@ -386,10 +419,10 @@ func TestJSON(t *testing.T) {
 		t.Fatalf("exit status %d, %v:\n%s", status, err, stdout)
 	}
 	if r := got[0]; r.Domain != "sdk.yuanrong" || r.Number != 1003 || r.Reason != "INSTANCE_NOT_FOUND" || r.GRPCCode != "NOT_FOUND" ||
-		r.HTTPStatus != 404 || r.Retry != (recordRetry{"HIGHER_LEVEL", 100}) || !r.Listed || r.Description == "" || r.Details != nil {
+		r.HTTPStatus != 404 || *r.Retry != (recordRetry{"HIGHER_LEVEL", 100}) || !r.Listed || r.Description == "" || r.Details != nil {
 		t.Errorf("the first is %+v", r)
 	}
-	if r := got[1]; r.RequestID != "req-7" || r.Metadata["tenant"] != "t1" || r.Retry != (recordRetry{"SAFE", 1500}) || len(r.Details) != 4 {
+	if r := got[1]; r.RequestID != "req-7" || r.Metadata["tenant"] != "t1" || *r.Retry != (recordRetry{"SAFE", 1500}) || len(r.Details) != 4 {
 		t.Errorf("the second is %+v", r)
 	}
 	if status, stdout, _ := explain(t, "", "-json", "nonsense"); status != cli.Failed || stdout != "[]\n" {
@@ -491,8 +524,9 @@ func TestMisuse(t *testing.T) {
 		{[]string{"-colour", "1003"}, "-colour"},
 	} {
 		status, stdout, stderr := explain(t, "", tt.args...)
-		if status != cli.Misused || stdout != "" || !strings.Contains(stderr, tt.want) || !strings.Contains(stderr, "Usage:") {
-			t.Errorf("%q: exit status %d, stdout %q, stderr %q; want %d, %q and the usage", tt.args, status, stdout, stderr, cli.Misused, tt.want)
+		if status != cli.Misused || stdout != "" || !strings.Contains(stderr, tt.want) ||
+			!strings.HasSuffix(stderr, "\nexplain -h tells how to call it.\n") || strings.Count(stderr, "\n") != 2 {
+			t.Errorf("%q: exit status %d, stdout %q, stderr %q; want %d, %q and where to find the usage", tt.args, status, stdout, stderr, cli.Misused, tt.want)
 		}
 	}
 	if status, stdout, _ := explain(t, "", "-h"); status != cli.OK || !strings.Contains(stdout, "Usage:") {
@@ -504,6 +538,10 @@ func TestMisuse(t *testing.T) {
 func FuzzLine(f *testing.F) {
 	f.Add("code: 1003, message: x")
 	f.Add(`{"domain":"sdk.yuanrong","number":1003}`)
+	f.Add(`call.domain=billing.acme call.number=7 call.reason=A_B call.grpc=Aborted call.message="x \"y\"" call.retry="SAFE after 1s"`)
+	f.Add(`reply="{\"code\":4002,\"message\":\"x\",\"domain\":\"a.b\",\"grpc_code\":\"ABORTED\",\"retry\":{\"class\":\"SAFE\",\"delay_ms\":5}}"`)
+	f.Add(`{"error":{"errorCode":1003,"errorMessage":"x"}}`)
+	f.Add(`{grpc_message:"No such instance.", grpc_status:5} EtcdError`)
 	f.Add("grpc-status-details-bin: " + base64.StdEncoding.EncodeToString([]byte("\x08\x05\x12\x01x\x1a\x05\x0a\x03a/b")))
 	f.Fuzz(func(t *testing.T, line string) {
 		b, err := open("")
@@ -511,6 +549,9 @@ func FuzzLine(f *testing.F) {
 			t.Fatal(err)
 		}
 		found := b.line(line)
+		if arg, err := b.find(line); err == nil {
+			found = append(found, arg...)
+		}
 		var out bytes.Buffer
 		o := output{lang: "en", out: &out}
 		o.findings(found)

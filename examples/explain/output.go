@@ -66,9 +66,10 @@ func (o output) known(f finding) []fact {
 	lang := string(o.lang)
 	facts := []fact{
 		{"what it is", "含义", o.meaning(f)},
-		{"who acts", "由谁处理", who(o.lang, f.grpc(), f.retry().Class)},
+		{"ambiguous", "歧义", o.ambiguous(f)},
+		{"who acts", "由谁处理", f.who(o.lang)},
 		{"what to do", "处理建议", f.code.Remedy(lang)},
-		{"retry", "重试", when(o.lang, f.retry())},
+		{"retry", "重试", f.when(o.lang)},
 		{"gRPC", "gRPC", fmt.Sprintf("%s, HTTP %d", grpcName(f.grpc()), httperr.Status(f.grpc()))},
 	}
 	if f.err == nil {
@@ -82,23 +83,60 @@ func (o output) known(f finding) []fact {
 	if e.Trimmed() {
 		facts = append(facts, fact{"trimmed", "已裁剪", o.lang.Pick("the sender left something out to save space", "发送方为节省空间省略了部分内容")})
 	}
-	for _, d := range e.GRPCStatus().Proto().GetDetails() {
+	for _, d := range f.details() {
 		facts = append(facts, fact{"detail", "详情", typeName(d) + " " + detailText(d)})
 	}
 	return facts
 }
 
+// details returns the details that were sent. What came otherwise than by a status has none.
+func (f finding) details() []*anypb.Any {
+	if !f.wire {
+		return nil
+	}
+	return f.err.GRPCStatus().Proto().GetDetails()
+}
+
 // meaning says what an error is, and how sure that is.
 func (o output) meaning(f finding) string {
 	switch {
+	case f.code.IsZero() && f.wire:
+		text := generally(o.lang, f.grpc()) + o.lang.Pick("; a plain gRPC status, without a code of the platform", ";普通的 gRPC 状态,不含平台错误码")
+		if name := sendersName(f.err); name != "" {
+			text += o.lang.Pick("; its sender calls it ", ";发送方称之为 ") + name
+		}
+		return text
 	case f.code.IsZero():
-		return o.lang.Pick("an error without a code of the platform", "不含平台错误码的错误")
+		return generally(o.lang, f.grpc()) + o.lang.Pick("; an HTTP error without a code of the platform", ";不含平台错误码的 HTTP 错误")
+	case f.isFrontends():
+		return frontendsMeaning(o.lang, f.code.Number()) + o.lang.Pick(", if it comes from the platform's frontend; no catalogue has it", "(若来自平台前端;目录中没有此错误码)")
+	case f.bare && !f.code.Listed():
+		return o.lang.Pick("a number that no catalogue has for this kind of answer", "目录中没有此类响应使用的这个编号")
+	case !f.code.Listed() && !platform().has(f.code.Domain()):
+		return o.lang.Pick("a code of another domain, whose catalogue is not here", "其他域的错误码,此处没有该域的目录")
 	case !f.code.Listed():
 		return o.lang.Pick("a code that this version of the catalogues does not have", "当前版本的目录中没有的错误码")
 	case f.err.Inferred():
 		return f.code.Description(string(o.lang)) + o.lang.Pick(" (inferred from the gRPC code)", "(由 gRPC 码推断)")
 	}
 	return f.code.Description(string(o.lang))
+}
+
+// ambiguous warns that the number means something else elsewhere.
+func (o output) ambiguous(f finding) string {
+	var texts []string
+	for _, x := range f.others(o.lang) {
+		if x.reason == "" {
+			texts = append(texts, fmt.Sprintf(o.lang.Pick(
+				"by the number alone it may be another error: from the platform's frontend %d means: %s",
+				"仅凭编号无法确定:来自平台前端时,%d 表示:%s"), f.code.Number(), x.meaning))
+			continue
+		}
+		texts = append(texts, fmt.Sprintf(o.lang.Pick(
+			"by the number alone it may be another error: in %s it is %s: %s",
+			"仅凭编号无法确定:在 %s 中为 %s:%s"), x.domain, x.reason, x.meaning))
+	}
+	return strings.Join(texts, "; ")
 }
 
 func (o output) facts(facts []fact) {
