@@ -2,10 +2,12 @@ package fault
 
 import (
 	"context"
+	"io"
 	"net"
 	"sync"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
 )
 
 // UnaryClient returns the interceptor for unary calls of a client.
@@ -26,9 +28,11 @@ func (f *Faults) StreamClient() grpc.StreamClientInterceptor {
 		switch {
 		case !fails:
 			return streamer(ctx, desc, cc, method, opts...)
+		case rule.unsent:
+			return nil, received(ctx, rule.err)
 		case rule.messages == 0:
 			rule.reach(opts)
-			return nil, received(ctx, rule.err)
+			return &refused{ctx: ctx, sends: desc.ClientStreams, err: received(ctx, rule.err)}, nil
 		}
 		ctx, cancel := context.WithCancel(ctx)
 		stream, err := streamer(ctx, desc, cc, method, opts...)
@@ -59,6 +63,27 @@ func (nowhere) Network() string { return "fault" }
 func (nowhere) String() string  { return "fault" }
 
 var _ net.Addr = nowhere{}
+
+// refused is a stream that the server ended before anything else: that it has failed is
+// told by receiving, and sending says that it is over.
+type refused struct {
+	ctx   context.Context
+	sends bool
+	err   error
+}
+
+func (s *refused) Header() (metadata.MD, error) { return nil, nil }
+func (s *refused) Trailer() metadata.MD         { return nil }
+func (s *refused) CloseSend() error             { return nil }
+func (s *refused) Context() context.Context     { return s.ctx }
+func (s *refused) RecvMsg(any) error            { return s.err }
+
+func (s *refused) SendMsg(any) error {
+	if s.sends {
+		return io.EOF
+	}
+	return nil // generated code asks for the status by receiving
+}
 
 // clientStream fails once enough messages have come. The real stream is cancelled.
 type clientStream struct {

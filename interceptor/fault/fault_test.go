@@ -242,6 +242,29 @@ func TestRetried(t *testing.T) {
 	}
 }
 
+// A stream fails where it does with a server that ends it at once: in receiving. One that
+// never left fails in being opened.
+func TestStreamThatFailsAtOnce(t *testing.T) {
+	t.Parallel()
+	open := func(rule fault.Rule) (testgrpc.TestService_FullDuplexCallClient, error) {
+		dial := append(interceptor.DialOptions(), fault.New(rule).DialOptions()...)
+		return stubtest.Dial(t, "passthrough:///no.server", dial...).FullDuplexCall(stubtest.Context(t))
+	}
+	stream, err := open(fault.On("*", sdk.InstanceExited))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := stream.Send(new(testgrpc.StreamingOutputCallRequest)); err != io.EOF {
+		t.Errorf("sending: got %v, want io.EOF", err)
+	}
+	came, err := drain(stream)
+	check(t, came, 0, err, true)
+
+	if _, err := open(fault.On("*", status.Error(codes.Unavailable, "down")).Unsent()); status.Code(err) != codes.Unavailable {
+		t.Errorf("opening: got %v, want UNAVAILABLE", err)
+	}
+}
+
 // A stream can fail in its midst.
 func TestAfterMessages(t *testing.T) {
 	t.Parallel()
