@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	"google.golang.org/protobuf/compiler/protogen"
@@ -18,6 +17,7 @@ import (
 
 	catalogv1 "github.com/openyuanrong/statusmap/gen/yuanrong/catalog/v1"
 	errorsv1 "github.com/openyuanrong/statusmap/gen/yuanrong/errors/v1"
+	"github.com/openyuanrong/statusmap/mapping/internal/control"
 	"github.com/openyuanrong/statusmap/mapping/rpcerr"
 )
 
@@ -381,17 +381,10 @@ func textMistake(text string) string {
 	switch {
 	case !utf8.ValidString(text):
 		return "is not valid UTF-8"
-	case strings.ContainsFunc(text, isControl):
+	case strings.ContainsFunc(text, control.Is):
 		return "has a line break or another control character: a text is one line"
 	case strings.TrimSpace(text) != text:
 		return "begins or ends with white space"
 	}
 	return ""
-}
-
-// isControl reports whether a character controls how others are read: control
-// characters proper, the Unicode line breaks, what turns the direction of writing
-// around, and the byte order mark, which Go sources must not contain.
-func isControl(c rune) bool {
-	return unicode.IsControl(c) || c == '\u2028' || c == '\u2029' || c == '\uFEFF' || unicode.Is(unicode.Bidi_Control, c)
 }

@@ -15,6 +15,7 @@ import (
 
 	catalogv1 "github.com/openyuanrong/statusmap/gen/yuanrong/catalog/v1"
 	errorsv1 "github.com/openyuanrong/statusmap/gen/yuanrong/errors/v1"
+	"github.com/openyuanrong/statusmap/mapping/internal/control"
 )
 
 // emit writes the package of a catalogue. The compiler lays all of it out in the
@@ -91,7 +92,7 @@ func authorsLines(text string) []string {
 
 // printable drops control characters; it is for strings.Map.
 func printable(c rune) rune {
-	if isControl(c) {
+	if control.Is(c) {
 		return -1
 	}
 	return c

@@ -7,13 +7,14 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
-	"unicode"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/anypb"
 
 	spb "google.golang.org/genproto/googleapis/rpc/status"
+
+	"github.com/openyuanrong/statusmap/mapping/internal/control"
 )
 
 // An Error is one occurrence of a [Code]: with a message and metadata for the
@@ -257,8 +258,9 @@ func (e *Error) Attempts() int {
 const maxErrorText = 512
 
 // Error returns the code, the message for the peer and the request id, if there is
-// one, in one line of at most 512 bytes. The cause is not in it, so that an error
-// wrapped with %w leaks no more than the peer may know.
+// one, in one line of at most 512 bytes, with spaces in place of characters that control
+// how others are read. The cause is not in it, so that an error wrapped with %w leaks no
+// more than the peer may know.
 func (e *Error) Error() string {
 	if e == nil {
 		return "<nil>"
@@ -287,10 +289,11 @@ func (e *Error) Error() string {
 	return oneLine(text + id)
 }
 
-// oneLine replaces control characters, line breaks among them, by spaces.
+// oneLine replaces characters that control how others are read, line breaks among
+// them, by spaces.
 func oneLine(s string) string {
 	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || r == '\u2028' || r == '\u2029' {
+		if control.Is(r) {
 			return ' '
 		}
 		return r

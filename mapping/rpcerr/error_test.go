@@ -228,6 +228,7 @@ func TestErrorText(t *testing.T) {
 		{sdk.InstanceNotFound.Wrap(errors.New("secret")), "INSTANCE_NOT_FOUND (1003): No such instance."},
 		{sdk.InstanceNotFound.Wrapf(errors.New("secret"), "m"), "INSTANCE_NOT_FOUND (1003): m"},
 		{sdk.InstanceNotFound.Errorf("a\nb\rc\x00d\u2028e\u0085f"), "INSTANCE_NOT_FOUND (1003): a b c d e f"},
+		{sdk.InstanceNotFound.Errorf("a\u202eb\u2066c\u200fd\u061ce\ufefff"), "INSTANCE_NOT_FOUND (1003): a b c d e f"},
 		{sdk.InstanceNotFound.Errorf("\xff"), "INSTANCE_NOT_FOUND (1003): \uFFFD"},
 		{rpcerr.Plain(codes.NotFound, "nf"), "NotFound: nf"},
 		{rpcerr.Plain(codes.NotFound, ""), "NotFound"},
