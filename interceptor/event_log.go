@@ -23,11 +23,8 @@ func (ev Event) LogValue() slog.Value {
 	attrs := make([]slog.Attr, 0, 20)
 	attrs = append(attrs, slog.String("side", ev.Side.String()), slog.String("method", ev.Method))
 	if ev.Error != nil {
-		for _, a := range ev.Error.LogValue().Group() {
-			if a.Key != "cause" { // the event knows it better
-				attrs = append(attrs, a)
-			}
-		}
+		// Without its cause, which the event knows better.
+		attrs = append(attrs, ev.Error.WithCause(nil).LogValue().Group()...)
 	}
 	if ev.RequestID != "" && ev.Error.RequestID() == "" {
 		attrs = append(attrs, slog.String("request_id", ev.RequestID))
@@ -56,7 +53,8 @@ func (ev Event) LogValue() slog.Value {
 
 // CauseText returns what Cause tells beyond Error, "" for nothing. Unlike the texts of
 // errors it has in it what platform errors hide from their peers: the causes that they
-// wrap. It is for the log of this process, and safe for errors of any quality.
+// wrap. It is for the log of this process, and safe for errors of any quality
+// ([rpcerr.TextOf]).
 //
 // On a client the status that the error was decoded from tells nothing more.
 func (ev Event) CauseText() string {
@@ -66,12 +64,12 @@ func (ev Event) CauseText() string {
 	if _, isStatus := ev.Cause.(interface{ GRPCStatus() *status.Status }); isStatus && ev.Side == ClientSide {
 		return ""
 	}
-	text := textOf(ev.Cause)
+	text := rpcerr.TextOf(ev.Cause)
 	if text == ev.Error.Error() || text == ev.Error.WithRequestID("").Error() {
 		text = "" // it got its id on the way
 	}
 	for _, hidden := range hiddenCauses(ev.Cause) {
-		text = because(text, textOf(hidden))
+		text = because(text, rpcerr.TextOf(hidden))
 	}
 	return text
 }
@@ -98,14 +96,4 @@ func hiddenCauses(err error) []error {
 		return true
 	})
 	return hidden
-}
-
-// textOf returns the text of an error, or what is known of one that has none.
-func textOf(err error) (text string) {
-	defer func() {
-		if recover() != nil { // a typed nil, for instance
-			text = fmt.Sprintf("%T, whose Error method panics", err)
-		}
-	}()
-	return err.Error()
 }

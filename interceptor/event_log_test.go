@@ -130,3 +130,35 @@ func TestEventLogsCause(t *testing.T) {
 		}
 	}
 }
+
+// What the server makes of an error whose Error method panics is logged, and the cause,
+// which may be costly to print, is asked for its text once.
+func TestEventLogsCauseOnce(t *testing.T) {
+	t.Parallel()
+	asked := 0
+	for name, tt := range map[string]struct {
+		cause error
+		want  string
+	}{
+		"a typed nil":         {(*typedNil)(nil), `call.cause="*interceptor_test.typedNil, whose Error method panics"`},
+		"an error that lasts": {&countingError{&asked}, "call.cause=costly"},
+		"a huge one":          {errors.New(strings.Repeat("x", 1<<20)), "x…"},
+	} {
+		e := new(mapping.Mapper).Map(t.Context(), tt.cause)
+		got := logged(interceptor.Event{Error: e, Cause: tt.cause})
+		if !strings.Contains(got, "call.number=3003") || !strings.Contains(got, tt.want) || len(got) > 10_000 {
+			t.Errorf("%s: logged as %.500s (%d bytes), want %s", name, got, len(got), tt.want)
+		}
+	}
+	if asked != 1 {
+		t.Errorf("the cause was asked for its text %d times, want once", asked)
+	}
+}
+
+// A countingError counts how often it is asked for its text.
+type countingError struct{ asked *int }
+
+func (e *countingError) Error() string {
+	*e.asked++
+	return "costly"
+}

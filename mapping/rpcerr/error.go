@@ -3,6 +3,8 @@ package rpcerr
 import (
 	"context"
 	"log/slog"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -282,11 +284,18 @@ func (e *Error) Error() string {
 	if e.requestID != "" {
 		id = " (request " + e.requestID + ")"
 	}
-	if room := maxErrorText - len(id); len(text) > room {
-		text = cut(text, room-len("…")) + "…"
-	}
+	text = shorten(text, maxErrorText-len(id))
 	// A peer may have chosen any of it.
 	return oneLine(text + id)
+}
+
+// shorten returns at most limit bytes of s, with an ellipsis where something is left
+// out.
+func shorten(s string, limit int) string {
+	if len(s) <= limit {
+		return s
+	}
+	return cut(s, max(0, limit-len("…"))) + "…"
 }
 
 // oneLine replaces characters that control how others are read, line breaks among
@@ -353,8 +362,13 @@ func (e *Error) GRPCStatus() *status.Status {
 	return e.lazy.Load().status
 }
 
-// LogValue returns everything that e knows, the cause included, as a group; see
-// [slog.LogValuer].
+// maxLogText bounds each text of a log, because a peer may have chosen it. What was sent
+// within a budget is whole.
+const maxLogText = MaxBudget
+
+// LogValue returns what e knows, the cause included, as a group; see [slog.LogValuer].
+// Message and cause are cut to [MaxBudget] bytes, and metadata that takes more than that
+// is cut too, so that no peer decides how long a line of the log gets.
 func (e *Error) LogValue() slog.Value {
 	if e == nil {
 		return slog.Value{}
@@ -367,8 +381,8 @@ func (e *Error) LogValue() slog.Value {
 			slog.String("reason", e.Reason()))
 	}
 	attrs = append(attrs,
-		slog.String("grpc", e.grpc.String()),
-		slog.String("message", e.Message()),
+		slog.String("grpc", e.GRPCCode().String()),
+		slog.String("message", shorten(e.Message(), maxLogText)),
 		slog.String("retry", e.Retry().String()))
 	if e.origin != OriginLocal {
 		attrs = append(attrs, slog.String("origin", e.origin.String()))
@@ -388,11 +402,37 @@ func (e *Error) LogValue() slog.Value {
 	if e.Trimmed() {
 		attrs = append(attrs, slog.Bool("trimmed", true))
 	}
-	if m := e.Metadata(); len(m) > 0 {
+	if m := loggable(e.Metadata()); len(m) > 0 {
 		attrs = append(attrs, slog.Any("metadata", m))
 	}
 	if e.cause != nil && e.received == nil {
-		attrs = append(attrs, slog.String("cause", e.cause.Error()))
+		attrs = append(attrs, slog.String("cause", TextOf(e.cause)))
 	}
 	return slog.GroupValue(attrs...)
+}
+
+// loggable cuts metadata that is too long for a log: its values, and then its entries in
+// the order of their keys.
+func loggable(m map[string]string) map[string]string {
+	size := 0
+	for key, value := range m {
+		size += len(key) + len(value)
+	}
+	if size <= maxLogText {
+		return m
+	}
+	room, left := maxLogText, 0
+	for _, key := range slices.Sorted(maps.Keys(m)) {
+		value := shorten(m[key], maxErrorText)
+		if size := len(key) + len(value); size <= room {
+			m[key], room = value, room-size
+			continue
+		}
+		delete(m, key)
+		left++
+	}
+	if left > 0 {
+		m["…"] = strconv.Itoa(left) + " more"
+	}
+	return m
 }

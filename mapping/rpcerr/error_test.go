@@ -280,6 +280,10 @@ func TestLogValue(t *testing.T) {
 			`e.domain=sdk.yuanrong e.number=3002 e.reason=INNER_COMMUNICATION e.grpc=Unavailable e.message=down e.retry="` + sdk.InnerCommunication.Retry().String() + `" e.origin=unsent e.attempts=3 e.inferred=true`},
 		{unlisted, `e.domain=sdk.yuanrong e.number=9999 e.reason=NEW e.grpc=Aborted e.message=new e.retry=NEVER e.origin=peer e.trimmed=true`},
 		{rpcerr.Plain(codes.Canceled, "context canceled"), `e.grpc=Canceled e.message="context canceled" e.retry=NEVER`},
+		{sdk.ParamInvalid.Wrap((*nilWrapper)(nil)),
+			`e.domain=sdk.yuanrong e.number=1001 e.reason=PARAM_INVALID e.grpc=InvalidArgument ` +
+				`e.message="A parameter did not pass validation." e.retry=NEVER e.cause="*rpcerr_test.nilWrapper, whose Error method panics"`},
+		{new(rpcerr.Error), `e.grpc=Unknown e.message="" e.retry=NEVER`},
 		{(*rpcerr.Error)(nil), "e=<nil>"},
 	} {
 		var b bytes.Buffer
@@ -292,6 +296,43 @@ func TestLogValue(t *testing.T) {
 		log.Info("", "e", test.value)
 		if got := strings.TrimSuffix(b.String(), "\n"); got != test.want {
 			t.Errorf("logged %s\nwant   %s", got, test.want)
+		}
+	}
+}
+
+// A line of the log is bounded, whatever a peer sends, and has in it what is sent within
+// a budget.
+func TestLogIsBounded(t *testing.T) {
+	decoder := &rpcerr.Decoder{Catalogs: []*rpcerr.Catalog{sdk.Catalog()}}
+	huge := strings.Repeat("错", 1<<20)
+	few, many := map[string]string{"aa": "1", "bb": huge, "zz": "2"}, map[string]string{huge: "x"}
+	for i := range 10_000 {
+		many[fmt.Sprintf("key%05d", i)] = "v"
+	}
+	received := func(message string, metadata map[string]string) *rpcerr.Error {
+		e, _ := decoder.FromStatus(statusOf(codes.NotFound, message, &errorsv1.ErrorInfo{Domain: sdk.Domain, Number: 1003},
+			&errdetails.ErrorInfo{Domain: sdk.Domain, Reason: "INSTANCE_NOT_FOUND", Metadata: metadata}))
+		return e
+	}
+	fits := strings.Repeat("m", 7000)
+	for name, test := range map[string]struct {
+		err  *rpcerr.Error
+		want []string
+	}{
+		"message":      {received(huge, nil), []string{"错…"}},
+		"metadata":     {received("m", few), []string{"aa:1", "错…", "zz:2"}},
+		"many entries": {received("m", many), []string{"key00000:v", "more"}},
+		"cause":        {sdk.InstanceNotFound.Wrap(errors.New("why " + huge)), []string{"cause=why 错", "错…"}},
+		"what fits":    {rpcerr.Plain(codes.NotFound, fits).Seal(rpcerr.Wire{Budget: rpcerr.MaxBudget}), []string{"message=" + fits + " "}},
+	} {
+		got := test.err.LogValue().String()
+		for _, want := range test.want {
+			if !strings.Contains(got, want) {
+				t.Errorf("%s: logged as %.300q, want %.300q in it", name, got, want)
+			}
+		}
+		if len(got) > 3*rpcerr.MaxBudget || !utf8.ValidString(got) {
+			t.Errorf("%s: logged as %d bytes of %.300q", name, len(got), got)
 		}
 	}
 }

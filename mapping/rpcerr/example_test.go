@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 	"time"
 
@@ -126,6 +127,16 @@ func ExampleWalk() {
 	// *errors.joinError
 	// rpcerr.Code
 	// *errors.errorString
+}
+
+// For a log, where an error of any quality has a text.
+func ExampleTextOf() {
+	var none *fs.PathError
+	fmt.Println(rpcerr.TextOf(context.Canceled))
+	fmt.Println(rpcerr.TextOf(none))
+	// Output:
+	// context canceled
+	// *fs.PathError, whose Error method panics
 }
 
 // A catalogue finds its codes by number and by reason.

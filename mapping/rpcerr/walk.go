@@ -1,5 +1,7 @@
 package rpcerr
 
+import "fmt"
+
 // maxNodes bounds how much of an error tree is looked at, because trees may have
 // rings, or millions of errors in a join.
 const maxNodes = 1000
@@ -64,4 +66,20 @@ func (w *walker) pop() bool {
 		w.behind = w.behind[:len(w.behind)-1]
 	}
 	return false
+}
+
+// TextOf returns what err says, for a log: an error whose Error method panics, as that
+// of a typed nil does, tells no more than its type, and of a text that is longer than
+// [MaxBudget] only the beginning is returned, because it may be a peer's. It is "" for
+// nil.
+func TextOf(err error) (text string) {
+	if err == nil {
+		return ""
+	}
+	defer func() {
+		if recover() != nil {
+			text = fmt.Sprintf("%T, whose Error method panics", err)
+		}
+	}()
+	return shorten(err.Error(), maxLogText)
 }
