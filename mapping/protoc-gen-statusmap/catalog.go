@@ -70,7 +70,7 @@ type code struct {
 // catalogues without a mistake or every mistake that it found, because whoever
 // writes a catalogue wants to correct them in one go.
 func readCatalogues(plugin *protogen.Plugin) ([]*catalogue, error) {
-	r := &reader{placer: newPlacer(plugin)}
+	r := &reader{placer: newPlacer(plugin), domains: map[string]protoreflect.EnumDescriptor{}}
 	var catalogues []*catalogue
 	for _, file := range plugin.Files {
 		if !file.Generate {
@@ -125,20 +125,25 @@ func codeOptions(value protoreflect.EnumValueDescriptor) (*catalogv1.CodeOptions
 type reader struct {
 	mistakes []error
 	placer   *placer
+	domains  map[string]protoreflect.EnumDescriptor // whose they are
 }
 
 // refuse notes a mistake in an enum or an enum value, with the place to look at.
 func (r *reader) refuse(where protoreflect.Descriptor, format string, args ...any) {
-	file := where.ParentFile()
-	place := file.Path()
-	if at := file.SourceLocations().ByDescriptor(where); at.Path != nil {
-		place += fmt.Sprintf(":%d", at.StartLine+1)
-	}
 	what := fmt.Sprintf("enum %s", where.FullName())
 	if value, ok := where.(protoreflect.EnumValueDescriptor); ok {
 		what = fmt.Sprintf("enum %s: value %s", value.Parent().FullName(), value.Name())
 	}
-	r.mistakes = append(r.mistakes, fmt.Errorf("%s: %s: %s", place, what, fmt.Sprintf(format, args...)))
+	r.mistakes = append(r.mistakes, fmt.Errorf("%s: %s: %s", placeOf(where), what, fmt.Sprintf(format, args...)))
+}
+
+// placeOf returns the file that declares something, and the line if it is known.
+func placeOf(d protoreflect.Descriptor) string {
+	file := d.ParentFile()
+	if at := file.SourceLocations().ByDescriptor(d); at.Path != nil {
+		return fmt.Sprintf("%s:%d", file.Path(), at.StartLine+1)
+	}
+	return file.Path()
 }
 
 // refuseStrayCodes refuses codes in an enum that is no catalogue: the author
@@ -182,6 +187,12 @@ func (r *reader) checkDomain(enum protoreflect.EnumDescriptor, domain string) {
 	if strings.HasSuffix(domain, ".yuanrong") && !strings.HasPrefix(string(enum.ParentFile().Package()), "yuanrong.") {
 		r.refuse(enum, "domain %q: what ends in .yuanrong is the platform's own", domain)
 	}
+	if other, ok := r.domains[domain]; ok {
+		r.refuse(enum, "domain %q is that of enum %s in %s already: "+
+			"a code is identified by its domain and number, so each catalogue needs a domain of its own", domain, other.FullName(), placeOf(other))
+		return
+	}
+	r.domains[domain] = enum
 }
 
 // checkKnown refuses what this version of the plugin would drop in silence.

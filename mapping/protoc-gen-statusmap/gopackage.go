@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"go/token"
+	"go/types"
 	"io/fs"
 	"path"
 	"regexp"
@@ -69,7 +70,7 @@ func (p *placer) place(file *protogen.File, enum protoreflect.EnumDescriptor, op
 	if !validImportPath(pkg.path) {
 		return goPackage{}, fmt.Errorf("%q is no import path of a Go package", pkg.path)
 	}
-	if !nameRule.MatchString(pkg.name) || token.IsKeyword(pkg.name) || pkg.name == "main" {
+	if !isPackageName(pkg.name) {
 		return goPackage{}, fmt.Errorf("%q is no name for a Go package that is imported: "+
 			"set go_package in the option (%s), as \"import/path;name\"", pkg.name, catalogOption)
 	}
@@ -82,7 +83,7 @@ func (p *placer) place(file *protogen.File, enum protoreflect.EnumDescriptor, op
 	}
 	if other, ok := p.taken[pkg.path]; ok {
 		return goPackage{}, fmt.Errorf("its Go package %s is that of enum %s in %s already: "+
-			"set another go_package in the option (%s)", pkg.path, other.FullName(), other.ParentFile().Path(), catalogOption)
+			"set another go_package in the option (%s)", pkg.path, other.FullName(), placeOf(other), catalogOption)
 	}
 	p.taken[pkg.path] = enum
 	return pkg, nil
@@ -112,6 +113,13 @@ func packageBelow(file *protogen.File) goPackage {
 		name: name,
 		file: path.Join(path.Dir(file.GeneratedFilenamePrefix), name, fileName),
 	}
+}
+
+// isPackageName reports whether programs can import a package of that name without
+// another one, and without hiding what is declared everywhere, such as error.
+func isPackageName(name string) bool {
+	return nameRule.MatchString(name) && !token.IsKeyword(name) && types.Universe.Lookup(name) == nil &&
+		name != "main" && name != "init"
 }
 
 // validImportPath reports whether a path can be imported and stays below the

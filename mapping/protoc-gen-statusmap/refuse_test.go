@@ -163,6 +163,9 @@ func TestRefusesCatalogues(t *testing.T) {
 		{"go_package with a space", "", catalog + ` go_package: "example.com/a b"`, `"example.com/a b" is no import path`},
 		{"go_package with a quote", "", catalog + ` go_package: "example.com/a\"b"`, `"example.com/a\"b" is no import path`},
 		{"package name is a keyword", "", catalog + ` go_package: "example.com/type"`, `"type" is no name for a Go package`},
+		{"package name is that of a type", "", catalog + ` go_package: "example.com/x/error"`, `"error" is no name for a Go package`},
+		{"package name is that of a function", "", catalog + ` go_package: "example.com/x;len"`, `"len" is no name for a Go package`},
+		{"package name is init", "", catalog + ` go_package: "example.com/init"`, `"init" is no name for a Go package`},
 		{"package name is main", "", catalog + ` go_package: "example.com/x;main"`, `"main" is no name for a Go package`},
 		{"package name is no identifier", "", catalog + ` go_package: "example.com/x;a b"`, `"a b" is no name for a Go package`},
 		{"package name is empty", "", catalog + ` go_package: "example.com/x;"`, `"" is no name for a Go package`},
@@ -183,12 +186,13 @@ func TestRefusesCatalogues(t *testing.T) {
 func TestRefusesNamelessPackage(t *testing.T) {
 	t.Parallel()
 	for protoPackage, want := range map[string]string{
-		"":             `"" is no name for a Go package`,
-		"v1":           `"" is no name for a Go package`,
-		"v1beta1.v2":   `"" is no name for a Go package`,
-		"acme.type.v1": `"type" is no name for a Go package`,
-		"acme._x":      `"_x" is no name for a Go package`,
-		"acme.main":    `"main" is no name for a Go package`,
+		"":              `"" is no name for a Go package`,
+		"v1":            `"" is no name for a Go package`,
+		"v1beta1.v2":    `"" is no name for a Go package`,
+		"acme.type.v1":  `"type" is no name for a Go package`,
+		"acme._x":       `"_x" is no name for a Go package`,
+		"acme.error.v1": `"error" is no name for a Go package`,
+		"acme.main":     `"main" is no name for a Go package`,
 	} {
 		file := protoFile(t, catalog, one(good))
 		file.Package = proto.String(protoPackage)
@@ -236,7 +240,9 @@ func TestRefusesNestedEnum(t *testing.T) {
 	}
 }
 
-func TestRefusesSharedPackage(t *testing.T) {
+// Two catalogues share neither a package nor a domain: by domain and number a code is
+// found.
+func TestRefusesSharing(t *testing.T) {
 	t.Parallel()
 	twoEnums := protoFile(t, catalog, one(good))
 	second := proto.CloneOf(twoEnums.EnumType[0])
@@ -245,26 +251,39 @@ func TestRefusesSharedPackage(t *testing.T) {
 		value.Name = proto.String("OTHER_" + value.GetName())
 	}
 	twoEnums.EnumType = append(twoEnums.EnumType, second)
+	twoEnums.SourceCodeInfo = &descriptorpb.SourceCodeInfo{Location: []*descriptorpb.SourceCodeInfo_Location{
+		{Path: []int32{5, 0}, Span: []int32{6, 0, 1}}, {Path: []int32{5, 1}, Span: []int32{20, 0, 1}},
+	}}
 
-	elsewhere := protoFile(t, catalog+` go_package: "example.com/gen/acme/test/v1/test"`, one(good))
-	elsewhere.Name, elsewhere.Package = proto.String("acme/else/v1/code.proto"), proto.String("acme.else.v1")
-	elsewhere.Options.GoPackage = proto.String("example.com/gen/acme/else/v1;elsev1")
+	elsewhere := func(catalogOption string) *descriptorpb.FileDescriptorProto {
+		file := protoFile(t, catalogOption, one(good))
+		file.Name, file.Package = proto.String("acme/other/v1/code.proto"), proto.String("acme.other.v1")
+		file.Options.GoPackage = proto.String("example.com/gen/acme/other/v1;otherv1")
+		return file
+	}
+	const samePackage = ` go_package: "example.com/gen/acme/test/v1/test"`
 
 	for _, tt := range []struct {
 		name  string
 		files []*descriptorpb.FileDescriptorProto
-		want  string
+		want  []string
 	}{
-		{"two enums of a file", []*descriptorpb.FileDescriptorProto{twoEnums},
-			"acme/test/v1/code.proto: enum acme.test.v1.Other: its Go package example.com/gen/acme/test/v1/test is that of enum acme.test.v1.Code in acme/test/v1/code.proto already"},
-		{"two files", []*descriptorpb.FileDescriptorProto{protoFile(t, catalog, one(good)), elsewhere},
-			"acme/else/v1/code.proto: enum acme.else.v1.Code: its Go package example.com/gen/acme/test/v1/test is that of enum acme.test.v1.Code in acme/test/v1/code.proto already"},
+		{"two enums of a file", []*descriptorpb.FileDescriptorProto{twoEnums}, []string{
+			`acme/test/v1/code.proto:21: enum acme.test.v1.Other: domain "test.acme" is that of enum acme.test.v1.Code in acme/test/v1/code.proto:7 already`,
+			"acme/test/v1/code.proto:21: enum acme.test.v1.Other: its Go package example.com/gen/acme/test/v1/test is that of enum acme.test.v1.Code in acme/test/v1/code.proto:7 already",
+		}},
+		{"two files with a package", []*descriptorpb.FileDescriptorProto{protoFile(t, catalog, one(good)), elsewhere(`domain: "other.acme"` + samePackage)}, []string{
+			"acme/other/v1/code.proto: enum acme.other.v1.Code: its Go package example.com/gen/acme/test/v1/test is that of enum acme.test.v1.Code in acme/test/v1/code.proto already",
+		}},
+		{"two files with a domain", []*descriptorpb.FileDescriptorProto{protoFile(t, catalog, one(good)), elsewhere(catalog)}, []string{
+			`acme/other/v1/code.proto: enum acme.other.v1.Code: domain "test.acme" is that of enum acme.test.v1.Code in acme/test/v1/code.proto already`,
+		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			got := refusal(t, request("", tt.files...))
-			if len(got) != 1 || !strings.HasPrefix(got[0], tt.want) {
-				t.Errorf("refused with %q, want %s", got, tt.want)
+			if !slices.EqualFunc(got, tt.want, strings.HasPrefix) {
+				t.Errorf("refused with\n\t%s\nwant\n\t%s", strings.Join(got, "\n\t"), strings.Join(tt.want, "\n\t"))
 			}
 		})
 	}
@@ -274,7 +293,7 @@ func TestRefusesSharedPackage(t *testing.T) {
 func TestRefusesAllAtOnce(t *testing.T) {
 	t.Parallel()
 	first := protoFile(t, `domain: "acme"`, zero+annotated("CODE_FOO", -1, "")+annotated("CODE_BAR", 2, good+"retry_delay_ms: -1"))
-	second := protoFile(t, catalog, zero)
+	second := protoFile(t, `domain: "other.acme"`, zero)
 	second.Name, second.Package = proto.String("acme/other/v1/code.proto"), proto.String("acme.other.v1")
 	second.Options.GoPackage = proto.String("example.com/gen/acme/other/v1;otherv1")
 	flawless := protoFile(t, catalog, one(good))
