@@ -173,6 +173,36 @@ func TestDecoderResolves(t *testing.T) {
 	}
 }
 
+// Two catalogues may be of one domain, if two runs of the plugin made them: a code of
+// either is found by its number and by its reason.
+func TestCataloguesOfOneDomain(t *testing.T) {
+	t.Parallel()
+	const domain = "billing.acme"
+	rows := []*rpcerr.Row{
+		{Domain: domain, Number: 1, Reason: "NO_CREDIT", GRPC: codes.Aborted},
+		{Domain: domain, Number: 2, Reason: "NO_ACCOUNT", GRPC: codes.NotFound},
+	}
+	catalogue := func(row *rpcerr.Row) *mapping.Catalog {
+		var page [256]uint16
+		page[row.Number] = 1
+		c := rpcerr.CatalogOf(domain, []*rpcerr.Row{row}, []uint16{0}, [][256]uint16{page})
+		return &c
+	}
+	decoder := mapping.NewDecoder(catalogue(rows[0]), catalogue(rows[1]))
+	for _, row := range rows {
+		want := rpcerr.CodeOf(row)
+		byNumber, _ := decoder.FromStatus(statusOf(codes.Aborted, "x", &errorsv1.ErrorInfo{Domain: domain, Number: row.Number}))
+		byReason, _ := decoder.FromStatus(statusOf(codes.Aborted, "x", &errdetails.ErrorInfo{Domain: domain, Reason: row.Reason}))
+		if byNumber.Code() != want || byReason.Code() != want {
+			t.Errorf("by number %v, by reason %v, want %v", byNumber.Code(), byReason.Code(), want)
+		}
+	}
+	newer, _ := decoder.FromStatus(statusOf(codes.Aborted, "x", &errorsv1.ErrorInfo{Domain: domain, Number: 3}))
+	if c := newer.Code(); c.Listed() || c.Domain() != domain || c.Number() != 3 {
+		t.Errorf("a number that neither lists is decoded as %v", c)
+	}
+}
+
 // errors.As finds the code in a code, in an error and in one that wraps it.
 func TestAsCode(t *testing.T) {
 	t.Parallel()

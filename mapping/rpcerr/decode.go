@@ -10,7 +10,7 @@ import (
 // it knows. The zero value knows none: it still decodes domain, number, reason,
 // class and text of any code.
 type Decoder struct {
-	// Catalogs are searched by their domains, in order.
+	// Catalogs are searched in order. Several may be of one domain.
 	Catalogs []*Catalog
 	// Parse, if set, looks for a code in the message of a status without details, and
 	// returns the zero Code if it finds none.
@@ -148,11 +148,7 @@ func (d *Decoder) readDetails(e *Error) {
 // server in another language needs no more than them.
 func (d *Decoder) readGoogleInfo(e *Error) {
 	reason, domain := scanGoogleInfo(e.detail(googleInfoType).GetValue())
-	catalog := d.catalog(domain)
-	if catalog == nil {
-		return
-	}
-	c, ok := catalog.LookupReason(string(reason))
+	c, ok := d.named(domain, string(reason))
 	if !ok {
 		return
 	}
@@ -234,23 +230,33 @@ func validName(b []byte) string { return cut(validUTF8(string(b)), maxName) }
 
 // code returns the code of that domain and number, listed or not.
 func (d *Decoder) code(domain []byte, number int32) Code {
-	if catalog := d.catalog(domain); catalog != nil {
+	known := "" // not to make a string of the bytes
+	for _, catalog := range d.Catalogs {
+		if catalog.Domain() != string(domain) {
+			continue
+		}
 		if c, ok := catalog.Lookup(number); ok {
 			return c
 		}
-		return unlistedCode(catalog.domain, number)
+		known = catalog.domain
 	}
-	return unlistedCode(validName(domain), number)
+	if known == "" {
+		known = validName(domain)
+	}
+	return unlistedCode(known, number)
 }
 
-// catalog returns the catalogue of that domain, or nil.
-func (d *Decoder) catalog(domain []byte) *Catalog {
-	for _, c := range d.Catalogs {
-		if c != nil && c.domain == string(domain) {
-			return c
+// named returns the code of that domain and reason, and whether a catalogue lists it.
+func (d *Decoder) named(domain []byte, reason string) (Code, bool) {
+	for _, catalog := range d.Catalogs {
+		if catalog.Domain() != string(domain) {
+			continue
+		}
+		if c, ok := catalog.LookupReason(reason); ok {
+			return c, true
 		}
 	}
-	return nil
+	return Code{}, false
 }
 
 // fromPeer reports whether c is one of the codes that gRPC libraries never make
