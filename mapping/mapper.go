@@ -22,7 +22,8 @@ type Mapper struct {
 	Fallback Code
 	// Relay decides about errors that another service sent and our client
 	// interceptor decoded; nil means [Relay]. Where it returns nil or panics the client
-	// gets the Fallback.
+	// gets the Fallback; what it returns with a guessed code is sent without it (see
+	// [rpcerr.Error.Inferred]).
 	Relay func(*Error) *Error
 	// DebugInfo lets google.rpc.DebugInfo cross. By default it is removed from whatever
 	// has it, a handler's own error included: stack traces are for the team that wrote

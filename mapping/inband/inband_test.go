@@ -474,9 +474,14 @@ func TestNewReply(t *testing.T) {
 
 func TestNewReplyLeavesTheStatusTo(t *testing.T) {
 	plain, _ := mapping.FromStatus(status.New(codes.InvalidArgument, "bad"))
+	guessed, _ := mapping.FromStatus(status.New(codes.Unavailable, "down"))
+	parsing := &mapping.Decoder{Parse: func(string) mapping.Code { return sdk.InstanceNotFound }}
+	parsed, _ := parsing.FromStatus(status.New(codes.Unknown, "code: 1003, message: gone"))
 	for name, e := range map[string]*mapping.Error{
 		"nil":                   nil,
 		"no platform code":      plain,
+		"a guess":               guessed,
+		"a code out of a text":  parsed,
 		"a domain not declared": rest.FunctionNotFound.Errorf("no f"),
 	} {
 		if got, ok := new(inband.Format).NewReply(replyTypes()["replies.Int"], e, false); ok || got != nil {

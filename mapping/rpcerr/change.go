@@ -25,8 +25,8 @@ func (e *Error) deriveFrom(from *Error) {
 	e.facts = from.facts
 	if from.received != nil {
 		e.metadata = scanMetadata(from.googleInfo())
-		details, damaged := foreignDetails(from.received, from.code)
-		e.trimmed = e.trimmed || damaged
+		details, lost := foreignDetails(from.received, from.said())
+		e.trimmed = e.trimmed || lost
 		reason := ""
 		if !from.code.Listed() {
 			reason = from.Reason()

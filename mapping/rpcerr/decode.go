@@ -204,15 +204,19 @@ func (e *Error) detail(name string) *anypb.Any {
 // a received error, nil if there is none. One of another domain speaks of another
 // error, and what a guess stands for has none.
 func (e *Error) googleInfo() []byte {
-	if e.code.IsZero() || e.guess != certain {
+	if e.said().IsZero() {
 		return nil
 	}
-	info := e.detail(googleInfoType).GetValue()
+	if info := e.detail(googleInfoType).GetValue(); isOfDomain(info, e.code) {
+		return info
+	}
+	return nil
+}
+
+// isOfDomain reports whether a google.rpc.ErrorInfo has the domain of a code.
+func isOfDomain(info []byte, c Code) bool {
 	_, domain := scanGoogleInfo(info)
-	if string(domain) != e.code.Domain() && validName(domain) != e.code.Domain() {
-		return nil
-	}
-	return info
+	return string(domain) == c.Domain() || validName(domain) == c.Domain()
 }
 
 // receivedReason returns what the peer calls an unlisted code.

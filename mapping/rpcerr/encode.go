@@ -98,7 +98,7 @@ func (e *Error) Seal(w Wire) *Error {
 // is safe. An error that another service sent knows what that service did, and nothing
 // of what has been done on the way to it.
 func (e *Error) maySend(idempotent bool) bool {
-	return !e.code.IsZero() && e.Repeatable(idempotent) && (idempotent || e.origin == OriginLocal)
+	return !e.said().IsZero() && e.Repeatable(idempotent) && (idempotent || e.origin == OriginLocal)
 }
 
 // seal gives e, which nobody else knows yet, its status, and returns it.
@@ -131,7 +131,7 @@ const codeKey = "code"
 // withCodeInMetadata adds the number to the metadata. To a received status it adds
 // just that; the rest stays, byte for byte.
 func (e *Error) withCodeInMetadata() *Error {
-	if e.code.IsZero() || e.guess != certain {
+	if e.said().IsZero() {
 		return e
 	}
 	if _, taken := e.Metadata()[codeKey]; taken {
@@ -173,15 +173,9 @@ func (e *Error) withMissing(details []proto.Message) *Error {
 // damaged, what of it can be sent.
 func (e *Error) sealReceived(w *Wire) *Error {
 	if !isValid(e.received) || Size(e.received) > w.budget() {
-		d := e.derive()
-		if e.guess != certain { // it is not passed on as if the peer had said so
-			d.code = Code{}
-			details, _ := foreignDetails(e.received, d.code)
-			d.uncommon().details = details
-		}
-		return d.seal(w)
+		return e.derive().seal(w)
 	}
-	if e.origin == OriginLocal || e.code.IsZero() || e.guess != certain {
+	if e.origin == OriginLocal || e.said().IsZero() {
 		return e
 	}
 	// Whether RetryInfo goes with it depends on the method, which is another here.
@@ -265,7 +259,7 @@ func (e *Error) encode(w *Wire) (*status.Status, bool) {
 	d := draft{
 		grpc:      e.grpc,
 		message:   e.Message(),
-		code:      e.code,
+		code:      e.said(),
 		reason:    e.Reason(),
 		metadata:  e.metadata,
 		retry:     e.Retry(),

@@ -68,7 +68,8 @@ type encoded struct {
 	cut    bool
 }
 
-// A guess tells how a code was found that the status does not carry in a detail.
+// A guess tells how a code was found that the status does not carry in a detail. It is
+// never sent, because nobody could tell it from what somebody said; see said.
 type guess uint8
 
 const (
@@ -106,6 +107,15 @@ func (e *Error) Code() Code {
 	return e.code
 }
 
+// said returns the code that somebody has said, the zero Code where it is a guess. It is
+// what the error is sent with.
+func (e *Error) said() Code {
+	if e.guess != certain {
+		return Code{}
+	}
+	return e.code
+}
+
 // GRPCCode returns the gRPC code: the catalogue's, or the one received. It is
 // Unknown for a nil *Error.
 func (e *Error) GRPCCode() codes.Code {
@@ -138,8 +148,8 @@ func (e *Error) Message() string {
 	if e == nil {
 		return ""
 	}
-	if e.message == "" && e.received == nil && e.code.row != nil {
-		return e.code.row.EN.Description
+	if c := e.said(); e.message == "" && e.received == nil && c.row != nil {
+		return c.row.EN.Description
 	}
 	return e.message
 }
@@ -230,11 +240,12 @@ func (e *Error) Origin() Origin {
 // Inferred reports whether the code was guessed from a plain gRPC code, because the
 // status had no platform code. Which codes are, is for the field Infer of a [Decoder] to
 // say: those of package mapping infer from UNAVAILABLE, INTERNAL, UNKNOWN and DATA_LOSS,
-// see mapping.FromStatus.
+// see mapping.FromStatus. A guess is not sent, whatever is changed in the error: as of
+// one by [Plain], gRPC code, message and details cross.
 func (e *Error) Inferred() bool { return e != nil && e.guess == inferred }
 
 // Parsed reports whether the code was read out of the text of the status, because the
-// status carried it nowhere else.
+// status carried it nowhere else. It is not sent either, other than in that text.
 func (e *Error) Parsed() bool { return e != nil && e.guess == parsed }
 
 // Trimmed reports whether something was left out to fit the wire budget, at the

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"math"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -588,6 +589,74 @@ func TestPlainStatusKeepsItsReasonAndHint(t *testing.T) {
 	}
 	if size := rpcerr.Size(st); size > rpcerr.MinBudget || st.Message == "" {
 		t.Errorf("%d bytes, message %q", size, st.Message)
+	}
+}
+
+// A guess stays one, for this process and for whoever it is sent to: what is changed in
+// the error does not make the peer say what it has not said.
+func TestGuessIsNotSent(t *testing.T) {
+	inferring := &rpcerr.Decoder{Catalogs: []*rpcerr.Catalog{sdk.Catalog()}, Infer: func(codes.Code) rpcerr.Code { return sdk.InnerCommunication }}
+	parsing := &rpcerr.Decoder{Parse: func(string) rpcerr.Code { return sdk.InstanceNotFound }}
+	wait := &errdetails.RetryInfo{RetryDelay: durationpb.New(3 * time.Second)}
+	reason := &errdetails.ErrorInfo{Reason: "THEIR_REASON", Domain: "their.domain", Metadata: map[string]string{"kk": "v"}}
+	for _, test := range []struct {
+		name    string
+		decoder *rpcerr.Decoder
+		st      *status.Status
+	}{
+		{"inferred", inferring, status.New(codes.Unavailable, "down")},
+		{"inferred, without a message", inferring, status.New(codes.Unavailable, "")},
+		{"inferred, with details of others", inferring, statusOf(codes.Unavailable, "down", reason, wait, &errdetails.Help{})},
+		{"parsed", parsing, status.New(codes.Unknown, "code: 1003, message: gone")},
+	} {
+		e, _ := test.decoder.FromStatus(test.st)
+		quota := &errdetails.QuotaFailure{}
+		for how, changed := range map[string]*rpcerr.Error{
+			"as it is":         e,
+			"With":             e.With("key", "v"),
+			"WithRequestID":    e.WithRequestID("id"),
+			"RetryAfter":       e.RetryAfter(time.Minute),
+			"NotExecuted":      e.NotExecuted(),
+			"DoNotRetry":       e.DoNotRetry(),
+			"WithDetails":      e.WithDetails(quota),
+			"WithoutDebugInfo": e.WithDetails(&errdetails.DebugInfo{}).WithoutDebugInfo(),
+			"WithCause":        e.With("key", "v").WithCause(nil).WithAttempts(2).WithOrigin(rpcerr.OriginLocal),
+		} {
+			for _, wire := range []rpcerr.Wire{{}, {RequestID: "id", Idempotent: true, Budget: rpcerr.MaxBudget, CodeInMetadata: true, Details: []proto.Message{quota}}} {
+				sealed := changed.Seal(wire)
+				for _, st := range []*status.Status{changed.GRPCStatus(), sealed.GRPCStatus()} {
+					got, want := st.Proto(), test.st.Proto()
+					got.Details = slices.DeleteFunc(got.Details, func(a *anypb.Any) bool { return a.MessageIs(quota) })
+					if diff := cmp.Diff(want, got, protocmp.Transform()); diff != "" {
+						t.Errorf("%s, %s: what is sent (-want +got):\n%s", test.name, how, diff)
+					}
+				}
+				if sealed.Code() != e.Code() || sealed.Inferred() != e.Inferred() || sealed.Parsed() != e.Parsed() || sealed.Message() != e.Message() {
+					t.Errorf("%s, %s: sealed it is %v, inferred %v, parsed %v", test.name, how, sealed, sealed.Inferred(), sealed.Parsed())
+				}
+			}
+		}
+	}
+}
+
+// A google.rpc.ErrorInfo of another domain has no place beside ours when the status is
+// made anew, and that is said.
+func TestForeignErrorInfoIsLeftOut(t *testing.T) {
+	decoder := &rpcerr.Decoder{Catalogs: []*rpcerr.Catalog{sdk.Catalog()}}
+	own := &errorsv1.ErrorInfo{Domain: sdk.Domain, Number: 1003}
+	for _, test := range []struct {
+		domain string
+		want   bool
+	}{{"billing.acme", true}, {sdk.Domain, false}} {
+		e, _ := decoder.FromStatus(statusOf(codes.NotFound, "m", own, &errdetails.ErrorInfo{Domain: test.domain, Reason: "NO_CREDIT"}))
+		if e.Trimmed() {
+			t.Errorf("%s: trimmed as it came", test.domain)
+		}
+		changed := e.With("hop", "1")
+		again, _ := decoder.FromStatus(changed.GRPCStatus())
+		if changed.Trimmed() != test.want || again.Trimmed() != test.want || again.MetadataValue("hop") != "1" {
+			t.Errorf("%s: trimmed %v, and %v for the client, want %v", test.domain, changed.Trimmed(), again.Trimmed(), test.want)
+		}
 	}
 }
 

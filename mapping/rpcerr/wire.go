@@ -427,16 +427,19 @@ func scanDuration(seconds, nanos int64, b []byte) (int64, int64) {
 }
 
 // foreignDetails returns the details of a status that are not ours: all of them if
-// the status has no code of ours, because then others wrote its standard details. A
-// damaged one, for which gRPC would drop all details, is left out.
-func foreignDetails(st *spb.Status, code Code) (details []*anypb.Any, damaged bool) {
+// the status has no code of ours, because then others wrote its standard details. Lost
+// is what is left out and not written anew: a damaged one, for which gRPC would drop all
+// details, and a google.rpc.ErrorInfo of another domain, which ours would be beside.
+func foreignDetails(st *spb.Status, code Code) (details []*anypb.Any, lost bool) {
 	for _, d := range st.GetDetails() {
 		switch url := d.GetTypeUrl(); {
 		case !utf8.ValidString(url):
-			damaged = true
+			lost = true
 		case code.IsZero() || !isOurs(url):
 			details = append(details, d)
+		case isType(url, googleInfoType) && !isOfDomain(d.Value, code):
+			lost = true
 		}
 	}
-	return details, damaged
+	return details, lost
 }
