@@ -174,7 +174,8 @@ func (m *Mapper) fallback() Code {
 
 // Relay is the policy for errors of other services unless a [Mapper] has its own:
 //
-//   - one with a platform code passes as it is, with its details;
+//   - one with a platform code passes as it is, with its details. So does one that was
+//     read out of a reply (package inband), whose message was written for clients;
 //   - of one whose code was parsed out of its text only the code passes: the text was
 //     not written for our clients;
 //   - one without becomes 3002 if the other service could not be reached or did
@@ -193,7 +194,7 @@ func Relay(e *Error) *Error {
 	var relayed *Error
 	switch grpc := e.GRPCCode(); {
 	case e.Parsed():
-		relayed = e.Code().Wrap(e).WithOrigin(e.Origin())
+		relayed = e.Code().Wrap(e)
 	case grpc == codes.Unavailable, grpc == codes.DeadlineExceeded, grpc == codes.Canceled:
 		relayed = sdk.InnerCommunication.Wrap(e).With("grpc_code", code.Code(grpc).String())
 	default:
@@ -202,10 +203,11 @@ func Relay(e *Error) *Error {
 	for key, value := range e.Metadata() {
 		relayed = relayed.With(key, value)
 	}
-	if e.Retry().Class == Never {
-		return relayed.DoNotRetry()
+	if e.Parsed() || e.Retry().Class == Safe {
+		// It is another's word still, which RetryInfo depends on.
+		relayed = relayed.WithOrigin(e.Origin())
 	}
-	return relayed.RetryAfter(e.Retry().Delay)
+	return relayed.WithRetry(e.Retry())
 }
 
 // hasOwnCode reports whether the peer itself said a platform code.

@@ -77,6 +77,7 @@ func TestRelayPassesTheHint(t *testing.T) {
 		{"UNAVAILABLE", down, sdk.InnerCommunication, sdk.InnerCommunication.Retry()},
 		{"UNAVAILABLE with RetryInfo", decode(withDelay), sdk.InnerCommunication, mapping.Retry{Class: mapping.Idempotent, Delay: 30 * time.Second}},
 		{"UNAVAILABLE that the handler knows to be final", down.DoNotRetry(), sdk.InnerCommunication, mapping.Retry{Class: mapping.Never}},
+		{"UNAVAILABLE that the handler knows to be not executed", down.NotExecuted(), sdk.InnerCommunication, mapping.Retry{Class: mapping.Safe, Delay: sdk.InnerCommunication.Retry().Delay}},
 		{"INTERNAL", decode(status.New(codes.Internal, "x")), sdk.InnerSystemError, mapping.Retry{Class: mapping.Never}},
 		{"DATA_LOSS", decode(status.New(codes.DataLoss, "x")), sdk.InnerSystemError, mapping.Retry{Class: mapping.Never}},
 		{"NOT_FOUND", decode(status.New(codes.NotFound, "x")), sdk.InnerSystemError, mapping.Retry{Class: mapping.Never}},
@@ -85,6 +86,13 @@ func TestRelayPassesTheHint(t *testing.T) {
 		got := mapping.Relay(test.e)
 		if got.Code() != test.code || got.Retry() != test.want {
 			t.Errorf("Relay(%s) = %v, %v, want %v, %v", test.name, got.Code(), got.Retry(), test.code, test.want)
+		}
+	}
+	// Nothing was executed there, which says nothing about what was done here before.
+	for _, idempotent := range []bool{false, true} {
+		again, _ := mapping.FromStatus(mapping.Relay(down.NotExecuted()).Seal(rpcerr.Wire{Idempotent: idempotent}).GRPCStatus())
+		if got := again.Repeatable(false); got != idempotent || again.Retry().Class != mapping.Safe {
+			t.Errorf("not executed there, relayed by a method that is idempotent: %v: %v, to be repeated by all: %v", idempotent, again.Retry(), got)
 		}
 	}
 	if got := mapping.Relay(down.With("shard", "7")).Metadata()["shard"]; got != "7" {

@@ -291,9 +291,9 @@ func TestRelayKeepsTheHintOfAParsedCode(t *testing.T) {
 	d := mapping.NewDecoder()
 	d.Parse = func(string) mapping.Code { return sdk.ResourceNotEnough }
 	e, _ := d.FromStatus(status.New(codes.Unknown, "code: 1002, message: no room at 10.0.0.7"))
-	for _, changed := range []*mapping.Error{e, e.RetryAfter(time.Minute), e.DoNotRetry(), e.With("zone", "z1")} {
+	for _, changed := range []*mapping.Error{e, e.RetryAfter(time.Minute), e.DoNotRetry(), e.NotExecuted(), e.With("zone", "z1")} {
 		relayed := mapping.Relay(changed)
-		if relayed.Retry().Delay != changed.Retry().Delay || relayed.Repeatable(true) != changed.Repeatable(true) || relayed.Metadata()["zone"] != changed.Metadata()["zone"] {
+		if relayed.Retry() != changed.Retry() || relayed.Repeatable(true) != changed.Repeatable(true) || relayed.Metadata()["zone"] != changed.Metadata()["zone"] {
 			t.Errorf("%v is relayed as %v", changed.LogValue(), relayed.LogValue())
 		}
 		if strings.Contains(relayed.Message(), "10.0.0.7") {

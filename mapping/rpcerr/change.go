@@ -100,16 +100,24 @@ func validRequestID(id string) string {
 	return cut(validUTF8(id), maxRequestID)
 }
 
-// RetryAfter returns a copy of e with another delay: at least 0, at most
-// [MaxRetryDelay], rounded up to milliseconds. On an error of class [Never] it has
-// no effect.
-func (e *Error) RetryAfter(delay time.Duration) *Error {
+// WithRetry returns a copy of e with that retry hint, for those who pass on what another
+// error says, as policies for relayed errors do. An unknown class becomes [Never], and
+// the delay is brought within its bounds as by [Error.RetryAfter]. Who raises an error
+// says RetryAfter, [Error.NotExecuted] or [Error.DoNotRetry].
+func (e *Error) WithRetry(hint Retry) *Error {
 	if e == nil {
 		return nil
 	}
 	d := e.derive()
-	d.setRetry(Retry{d.class, delay})
+	d.setRetry(hint)
 	return d
+}
+
+// RetryAfter returns a copy of e with another delay: at least 0, at most
+// [MaxRetryDelay], rounded up to milliseconds. On an error of class [Never] it has
+// no effect.
+func (e *Error) RetryAfter(delay time.Duration) *Error {
+	return e.WithRetry(Retry{e.Retry().Class, delay})
 }
 
 // NotExecuted returns a copy of e that says that nothing was executed: class
@@ -128,14 +136,7 @@ func (e *Error) NotExecuted() *Error {
 }
 
 // DoNotRetry returns a copy of e of class [Never].
-func (e *Error) DoNotRetry() *Error {
-	if e == nil {
-		return nil
-	}
-	d := e.derive()
-	d.setRetry(Retry{Class: Never})
-	return d
-}
+func (e *Error) DoNotRetry() *Error { return e.WithRetry(Retry{Class: Never}) }
 
 // WithDetails returns a copy of e with further details for the peer, such as
 // google.rpc.BadRequest. There is at most one detail of each type: a later one

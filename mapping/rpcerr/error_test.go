@@ -48,6 +48,7 @@ func TestDerivedErrorsLeaveTheOriginal(t *testing.T) {
 			"RetryAfter":       e.RetryAfter(time.Minute),
 			"NotExecuted":      e.NotExecuted(),
 			"DoNotRetry":       e.DoNotRetry(),
+			"WithRetry":        e.WithRetry(rpcerr.Retry{Class: rpcerr.Safe}),
 			"WithDetails":      e.WithDetails(&errdetails.DebugInfo{Detail: "other"}, &errdetails.BadRequest{}),
 			"WithoutDebugInfo": e.WithoutDebugInfo(),
 			"Seal":             e.Seal(rpcerr.Wire{RequestID: "id", Budget: rpcerr.MinBudget, Idempotent: true, Details: []proto.Message{&errdetails.ResourceInfo{}}}),
@@ -120,6 +121,9 @@ func TestRetryHints(t *testing.T) {
 		{"not executed, was idempotent", sdk.InnerCommunication.Errorf("").NotExecuted(), rpcerr.Retry{Class: rpcerr.Safe, Delay: sdk.InnerCommunication.Retry().Delay}},
 		{"not executed, was never", sdk.ParamInvalid.Errorf("").NotExecuted(), rpcerr.Retry{Class: rpcerr.Never}},
 		{"not executed, was higher level", sdk.InstanceNotFound.Errorf("").NotExecuted(), sdk.InstanceNotFound.Retry()},
+		{"of another error", sdk.ParamInvalid.Errorf("").WithRetry(rpcerr.Retry{Class: rpcerr.Idempotent, Delay: time.Minute}), rpcerr.Retry{Class: rpcerr.Idempotent, Delay: time.Minute}},
+		{"of another error, out of bounds", sdk.ParamInvalid.Errorf("").WithRetry(rpcerr.Retry{Class: rpcerr.Safe, Delay: 2 * time.Hour}), rpcerr.Retry{Class: rpcerr.Safe, Delay: time.Hour}},
+		{"of another error, of no class", sdk.ResourceNotEnough.Errorf("").WithRetry(rpcerr.Retry{Class: 9, Delay: time.Minute}), rpcerr.Retry{Class: rpcerr.Never}},
 		{"do not retry", sdk.ResourceNotEnough.Errorf("").DoNotRetry(), rpcerr.Retry{Class: rpcerr.Never}},
 		{"do not retry, whatever comes later", sdk.ResourceNotEnough.Errorf("").DoNotRetry().RetryAfter(time.Second).NotExecuted(), rpcerr.Retry{Class: rpcerr.Never}},
 	} {
