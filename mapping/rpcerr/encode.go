@@ -415,16 +415,17 @@ func sizeDetail(url string, value int) int {
 	return sizeBytes(size)
 }
 
-// The first message is kept to a quarter of the budget, for in Chinese it costs 13
-// bytes a character; the other figures are steps of the trimming order.
+// A quarter of the budget is what a message keeps as long as there is metadata to be
+// trimmed, for in Chinese it costs 13 bytes a character.
 const messageShare = 4
 
 // fit trims the draft until it fits the budget, in this order, and marks it:
 //
 //  1. details of others: LocalizedMessage, DebugInfo and Help first, then from the
 //     last to the first;
-//  2. the message, to a quarter of the budget;
-//  3. metadata values, the longest first, each to nothing; the keys stay;
+//  2. the message, as far as needed, down to a quarter of the budget;
+//  3. metadata values, the longest first, each to nothing, because half a value is a
+//     wrong one; the keys stay;
 //  4. the rest of the metadata, and what others wrote in the place of ours: ErrorInfo,
 //     then RetryInfo;
 //  5. the message, as far as needed.
@@ -440,17 +441,14 @@ func (d *draft) fit(budget int) {
 	if d.fits(budget) {
 		return
 	}
-	d.message = cutPercent(d.message, budget/messageShare)
+	d.cutMessage(budget, budget/messageShare)
 	d.emptyValues(budget)
 	if d.fits(budget) {
 		return
 	}
 	d.metadata = slices.DeleteFunc(slices.Clone(d.metadata), func(p pair) bool { return !d.isNumber(p) })
 	d.dropForeign(budget, standardOrder(d.foreign))
-	for over := d.size() - budget; over > 0 && d.message != ""; over = d.size() - budget {
-		// A byte of the message costs at least two and a third on the wire.
-		d.message = cutPercent(d.message, max(0, percentSize(d.message)-max(1, over/3)))
-	}
+	d.cutMessage(budget, 0)
 }
 
 // isNumber reports whether a metadata entry is the number of the code, and so what
@@ -553,6 +551,23 @@ func (d *draft) emptyValues(budget int) {
 		}
 	}
 	empty(sort.Search(len(order), func(n int) bool { empty(n); return d.fits(budget) }))
+}
+
+// cutMessage cuts as much off the message as it takes to fit, but leaves what takes floor
+// bytes in percent-encoding.
+func (d *draft) cutMessage(budget, floor int) {
+	least := len(cutPercent(d.message, floor))
+	if least == len(d.message) {
+		return
+	}
+	all := cutPercent(d.message, budget) // more never fits
+	cutTo := func(n int) {
+		if d.message = all; n < len(all) {
+			d.message = strings.TrimRight(cut(all, n), " ")
+		}
+	}
+	over := sort.Search(len(all)-least, func(n int) bool { cutTo(len(all) - n); return d.fits(budget) })
+	cutTo(len(all) - over)
 }
 
 // cutPercent returns as much of s as takes at most limit bytes in gRPC's

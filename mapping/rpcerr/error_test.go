@@ -9,6 +9,7 @@ import (
 	"math"
 	"reflect"
 	"slices"
+	"sort"
 	"strings"
 	"testing"
 	"time"
@@ -574,6 +575,25 @@ func TestRelayedWithRetryInfoFitsTheBudget(t *testing.T) {
 	again, _ := decoder.FromStatus(sealed.GRPCStatus())
 	if again.Code() != sdk.InnerCommunication || again.Retry() != e.Retry() || !again.Trimmed() {
 		t.Errorf("relayed: %v, %v, trimmed %v", again, again.Retry(), again.Trimmed())
+	}
+}
+
+// A message that is too long fills the budget: the last character that fits arrives.
+func TestLongMessageFillsTheBudget(t *testing.T) {
+	for _, letter := range []string{"m", "错", "😀", "%", "\n"} {
+		for _, budget := range []int{rpcerr.MinBudget, rpcerr.DefaultBudget, rpcerr.MaxBudget} {
+			size := func(n int) (int, bool) {
+				e := sdk.InstanceNotFound.Errorf("%s", strings.Repeat(letter, n)).Seal(rpcerr.Wire{Budget: budget})
+				return rpcerr.Size(e.GRPCStatus().Proto()), e.Trimmed()
+			}
+			tooMany := sort.Search(budget, func(n int) bool { _, trimmed := size(n); return trimmed })
+			for _, n := range []int{tooMany, tooMany + 1, 10 * tooMany, 100_000} {
+				// A character takes at most 4 bytes of the message, and so 12 and 16/3 on the wire.
+				if got, trimmed := size(n); !trimmed || got > budget || got <= budget-20 {
+					t.Errorf("%d times %q: %d bytes of %d are used, trimmed %v", n, letter, got, budget, trimmed)
+				}
+			}
+		}
 	}
 }
 

@@ -134,6 +134,8 @@ func FuzzFit(f *testing.F) {
 	f.Add(false, "short", "r", "", "", uint16(0))
 	f.Add(false, strings.Repeat("错", 300), "r", "", "", uint16(0))
 	f.Add(false, strings.Repeat("%", 1000), strings.Repeat("r", 128), words("key\x00"+strings.Repeat("v", 100), 40), "", uint16(2048))
+	f.Add(false, strings.Repeat("m ", 800), "r", "", "", uint16(3072))
+	f.Add(false, strings.Repeat("错", 100), strings.Repeat("r", 128), words("key\x00"+strings.Repeat("v", 10), 40), "", uint16(0))
 	f.Add(true, "short", "", words("k", 1), words(strings.Repeat("d", 500), 9), uint16(4096))
 	f.Add(false, strings.Repeat("m", 900), "", strings.Repeat("k", 64)+"\x00"+strings.Repeat("v", 900), words(strings.Repeat("d", 300), 12), uint16(1024))
 	f.Add(true, strings.Repeat("m", 900), "", "", words(strings.Repeat("d", 30), 12), uint16(0))
@@ -202,11 +204,23 @@ func FuzzFit(f *testing.F) {
 		}
 		if !strings.HasPrefix(message, d.message) || !utf8.ValidString(d.message) {
 			t.Errorf("the message %q is no beginning of %q", d.message, message)
+		} else if d.message != message && d.message != cutPercent(message, budget/messageShare) {
+			longer := d
+			if longer.message = message[:nextEnd(message, len(d.message))]; longer.size() <= budget {
+				t.Errorf("cut to %q of %d bytes, but %q fits too", d.message, d.size(), longer.message)
+			}
 		}
 		if !isSubsequence(d.foreign, before.foreign) {
 			t.Errorf("details %v are not some of %v", d.foreign, before.foreign)
 		}
 	})
+}
+
+// nextEnd returns where the next character behind a position of s ends, spaces aside.
+func nextEnd(s string, at int) int {
+	rest := strings.TrimLeft(s[at:], " ")
+	_, size := utf8.DecodeRuneInString(rest)
+	return len(s) - len(rest) + size
 }
 
 // census counts details by how soon they are dropped.
