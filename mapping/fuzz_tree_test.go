@@ -95,7 +95,7 @@ func FuzzRoundTrip(f *testing.F) {
 // checkOrder holds the details of a status that is made here to their order.
 func checkOrder(t *testing.T, details []*anypb.Any) {
 	isA := func(name string) func(*anypb.Any) bool {
-		return func(a *anypb.Any) bool { return a.TypeUrl == typePrefix+name }
+		return func(a *anypb.Any) bool { return strings.HasSuffix("/"+a.TypeUrl, "/"+name) }
 	}
 	own, google := slices.IndexFunc(details, isA(ownType)), slices.IndexFunc(details, isA(googleType))
 	if own == 0 && google < 0 {
