@@ -25,7 +25,8 @@ type client struct {
 	observers observers
 	methods   *methods
 	retry     *retrier // nil: calls are not repeated
-	silent    bool     // not announced
+
+	withoutAnnouncement bool
 
 	inBand        *inband.Format // nil: replies are not read
 	inBandStreams map[string]bool
@@ -48,31 +49,48 @@ func newClient(opts []ClientOption) *client {
 // a call becomes a *[mapping.Error] that is still a status error: status.Code,
 // status.FromError and errors.As keep working on it. Errors of other interceptors that
 // are no statuses pass as they are.
-func UnaryClient(opts ...ClientOption) grpc.UnaryClientInterceptor {
-	c := newClient(opts)
-	if c.retry != nil {
+func UnaryClient(opts ...ClientOption) grpc.UnaryClientInterceptor { return newClient(opts).unary() }
+
+func (c *client) unary() grpc.UnaryClientInterceptor {
+	switch {
+	case c.retry != nil:
 		return c.retryUnary
-	}
-	if c.inBand != nil {
-		return c.unaryInBand
-	}
-	if len(c.observers) == 0 {
-		return func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoker grpc.UnaryInvoker, opts ...grpc.CallOption) error {
-			err := invoker(ctx, method, req, reply, cc, opts...)
-			if err != nil {
-				_, err = c.translate(ctx, cc, method, err)
-			}
-			return err
-		}
+	case c.inBand != nil || len(c.observers) > 0:
+		return c.watchUnary
 	}
 	return func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoker grpc.UnaryInvoker, opts ...grpc.CallOption) error {
-		start := time.Now()
 		err := invoker(ctx, method, req, reply, cc, opts...)
 		if err != nil {
-			err = c.report(ctx, cc, method, start, err)
+			_, err = c.translate(ctx, cc, method, err)
 		}
 		return err
 	}
+}
+
+// watchUnary makes a call, reads the code in its reply, and tells the observers.
+func (c *client) watchUnary(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoker grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+	start := c.now()
+	err := invoker(ctx, method, req, reply, cc, opts...)
+	typed, e, cause := c.settle(ctx, cc, method, reply, err)
+	if e != nil {
+		c.observers.notify(ctx, c.event(method, start, e, cause))
+	}
+	return typed
+}
+
+// settle returns what an attempt came to: as translate does where gRPC returned an
+// error, and else the error in the reply, if there is one.
+func (c *client) settle(ctx context.Context, cc *grpc.ClientConn, method string, reply any, err error) (typed error, e *mapping.Error, cause error) {
+	if err != nil {
+		e, typed = c.translate(ctx, cc, method, err)
+		return typed, e, err
+	}
+	if c.inBand != nil {
+		if e, failed := c.inBand.FromReply(method, reply); failed {
+			return e, e, e.Unwrap()
+		}
+	}
+	return nil, nil, nil
 }
 
 // StreamClient returns the interceptor for streams of a client. Errors of opening the
@@ -83,15 +101,15 @@ func UnaryClient(opts ...ClientOption) grpc.UnaryClientInterceptor {
 // with UNAVAILABLE, or as its context has ended; where a server sends no reply at all,
 // it ends with INTERNAL.
 func StreamClient(opts ...ClientOption) grpc.StreamClientInterceptor {
-	c := newClient(opts)
+	return newClient(opts).stream()
+}
+
+func (c *client) stream() grpc.StreamClientInterceptor {
 	return func(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, streamer grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
 		if c.inBand != nil && c.inBandStreams[method] {
 			return c.openInBand(ctx, desc, cc, method, streamer, opts...)
 		}
-		var start time.Time
-		if len(c.observers) > 0 {
-			start = time.Now()
-		}
+		start := c.now()
 		inner, err := streamer(ctx, desc, cc, method, opts...)
 		if err != nil {
 			return nil, c.report(ctx, cc, method, start, err)
@@ -176,16 +194,26 @@ func typedIn(err error) *mapping.Error {
 func (c *client) report(ctx context.Context, cc *grpc.ClientConn, method string, start time.Time, err error) error {
 	e, typed := c.translate(ctx, cc, method, err)
 	if e != nil {
-		c.observe(ctx, method, start, e, err)
+		c.observers.notify(ctx, c.event(method, start, e, err))
 	}
 	return typed
 }
 
-func (c *client) observe(ctx context.Context, method string, start time.Time, e *mapping.Error, cause error) {
+// now returns the time if somebody observes.
+func (c *client) now() (t time.Time) {
 	if len(c.observers) > 0 {
-		c.observers.notify(ctx, Event{
-			Side: ClientSide, Method: method, Error: e, Cause: cause, RequestID: e.RequestID(), InBand: isInBand(cause), Duration: time.Since(start),
-		})
+		t = time.Now()
+	}
+	return t
+}
+
+// event returns what observers are told of a call, or of an attempt.
+func (c *client) event(method string, start time.Time, e *mapping.Error, cause error) Event {
+	if len(c.observers) == 0 {
+		return Event{}
+	}
+	return Event{
+		Side: ClientSide, Method: method, Error: e, Cause: cause, RequestID: e.RequestID(), InBand: isInBand(cause), Duration: time.Since(start),
 	}
 }
 
@@ -280,7 +308,7 @@ func (s *clientStream) translate(err error) error {
 	typed = s.returned
 	s.mu.Unlock()
 	if !again {
-		s.client.observe(s.ctx, s.method, s.start, e, err)
+		s.client.observers.notify(s.ctx, s.client.event(s.method, s.start, e, err))
 	}
 	return typed
 }

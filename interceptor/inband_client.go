@@ -2,7 +2,6 @@ package interceptor
 
 import (
 	"context"
-	"time"
 
 	"google.golang.org/grpc"
 
@@ -10,37 +9,6 @@ import (
 	"github.com/openyuanrong/statusmap/mapping/inband"
 	"github.com/openyuanrong/statusmap/mapping/rpcerr"
 )
-
-// unaryInBand makes a call and reads the code in its reply.
-func (c *client) unaryInBand(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoker grpc.UnaryInvoker, opts ...grpc.CallOption) error {
-	var start time.Time
-	if len(c.observers) > 0 {
-		start = time.Now()
-	}
-	if err := invoker(ctx, method, req, reply, cc, opts...); err != nil {
-		return c.report(ctx, cc, method, start, err)
-	}
-	if e, failed := c.inBand.FromReply(method, reply); failed {
-		c.observe(ctx, method, start, e, e.Unwrap())
-		return e
-	}
-	return nil
-}
-
-// settle returns what an attempt came to: as translate does where gRPC returned an
-// error, and else the error in the reply, if there is one.
-func (c *client) settle(ctx context.Context, cc *grpc.ClientConn, method string, reply any, err error) (typed error, e *mapping.Error, cause error) {
-	if err != nil {
-		e, typed = c.translate(ctx, cc, method, err)
-		return typed, e, err
-	}
-	if c.inBand != nil {
-		if e, failed := c.inBand.FromReply(method, reply); failed {
-			return e, e, e.Unwrap()
-		}
-	}
-	return nil, nil, nil
-}
 
 // isInBand reports whether a reply is the cause of a client's error.
 func isInBand(cause error) (found bool) {
@@ -61,7 +29,7 @@ type inBandStream struct {
 
 // openInBand opens a stream whose messages carry codes.
 func (c *client) openInBand(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, streamer grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
-	start := time.Now()
+	start := c.now()
 	// gRPC holds on to a stream until its status is read, and nobody reads on after an
 	// error.
 	ctx, cancel := context.WithCancel(ctx)
@@ -87,7 +55,7 @@ func (s *inBandStream) RecvMsg(m any) error {
 	if e, failed := s.client.inBand.FromReply(s.method, m); failed {
 		s.failed = e
 		s.cancel()
-		s.client.observe(s.ctx, s.method, s.start, e, e.Unwrap())
+		s.client.observers.notify(s.ctx, s.client.event(s.method, s.start, e, e.Unwrap()))
 		return e
 	}
 	if !s.replies {

@@ -30,7 +30,7 @@ func Announce() grpc.DialOption { return grpc.WithPerRPCCredentials(announcement
 // one that does not understand statuses: it gets errors in replies of calls that
 // succeed, and needs [WithInBand] to see them.
 func WithoutAnnouncement() ClientOption {
-	return clientOption(func(c *client) { c.silent = true })
+	return clientOption(func(c *client) { c.withoutAnnouncement = true })
 }
 
 // announcement sends a header through what gRPC has for headers of a connection.
@@ -65,11 +65,11 @@ func hasAnnounced(ctx context.Context) bool {
 //
 // For calls that succeed it costs less than 50 ns and no allocation, once the type of
 // the reply was seen.
-func WithInBand(b *inband.Format) ClientOption {
-	if b == nil {
-		b = new(inband.Format)
+func WithInBand(f *inband.Format) ClientOption {
+	if f == nil {
+		f = new(inband.Format)
 	}
-	return clientOption(func(c *client) { c.inBand = b })
+	return clientOption(func(c *client) { c.inBand = f })
 }
 
 // WithInBandReplies makes the server answer callers that do not understand statuses,
@@ -84,15 +84,15 @@ func WithInBand(b *inband.Format) ClientOption {
 //
 // Only what generated code can hold crosses: code, message and the retry flags; not
 // metadata, request id and details.
-func WithInBandReplies(b *inband.Format) ServerOption {
-	if b == nil {
-		b = new(inband.Format)
+func WithInBandReplies(f *inband.Format) ServerOption {
+	if f == nil {
+		f = new(inband.Format)
 	}
-	return serverOption(func(s *server) { s.inBand = b })
+	return serverOption(func(s *server) { s.inBand = f })
 }
 
-// WithInBandStreams names streams, by their full methods ("/package.Service/Method"),
-// to which [WithInBand] and [WithInBandReplies] extend; without these it does nothing.
+// WithInBandStreams names streams, by their full methods, "/package.Service/Method", of
+// which the first slash may be missing, to which [WithInBand] and [WithInBandReplies] extend; without these it does nothing.
 //
 // The client reads each message that it receives. The first that carries an error ends
 // the stream for the client: it is cancelled, and receiving returns the error from then
@@ -105,17 +105,6 @@ func WithInBandStreams(methods ...string) Option {
 		func(s *server) { s.inBandStreams = withMethods(s.inBandStreams, methods) },
 		func(c *client) { c.inBandStreams = withMethods(c.inBandStreams, methods) },
 	}
-}
-
-func withMethods(set map[string]bool, methods []string) map[string]bool {
-	larger := make(map[string]bool, len(set)+len(methods))
-	for m := range set {
-		larger[m] = true
-	}
-	for _, m := range methods {
-		larger[m] = true
-	}
-	return larger
 }
 
 // WithTextCodes makes the client look for a code in the text of statuses that carry no

@@ -3,7 +3,6 @@ package interceptor
 import (
 	"context"
 	"errors"
-	"strings"
 
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
@@ -31,13 +30,8 @@ func (s *server) answer(ctx context.Context, method string, e *mapping.Error, id
 
 // replyType returns the type of a method's replies, nil if it is not linked in.
 func replyType(method string) protoreflect.MessageType {
-	name := strings.ReplaceAll(strings.TrimPrefix(method, "/"), "/", ".")
-	d, err := protoregistry.GlobalFiles.FindDescriptorByName(protoreflect.FullName(name))
-	if err != nil {
-		return nil
-	}
-	md, ok := d.(protoreflect.MethodDescriptor)
-	if !ok {
+	md := methodDescriptor(method)
+	if md == nil {
 		return nil
 	}
 	t, err := protoregistry.GlobalTypes.FindMessageByName(md.Output().FullName())

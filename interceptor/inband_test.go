@@ -633,7 +633,7 @@ func TestTextCodes(t *testing.T) {
 
 func TestNilAndRepeatedInBandOptions(t *testing.T) {
 	conn := replying(oldServer).start(t, interceptor.ServerOptions(nil, interceptor.WithInBandReplies(nil), interceptor.WithInBandStreams()),
-		interceptor.DialOptions(nil, interceptor.WithInBand(nil), interceptor.WithInBandStreams(downMethod), interceptor.WithInBandStreams(upMethod))...)
+		interceptor.DialOptions(nil, interceptor.WithInBand(nil), interceptor.WithInBandStreams(strings.TrimPrefix(downMethod, "/")), interceptor.WithInBandStreams(upMethod))...)
 	for _, method := range []string{topMethod, downMethod, upMethod} {
 		if _, err := call(t, conn, method); !errors.Is(err, sdk.InstanceNotFound) {
 			t.Errorf("%s: the client got %v, want 1003", method, err)

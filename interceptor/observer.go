@@ -2,7 +2,6 @@ package interceptor
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"github.com/openyuanrong/statusmap/mapping"
@@ -63,12 +62,12 @@ type Event struct {
 
 type observers []func(context.Context, Event)
 
-// with returns a copy with one more, so that configurations never share one.
+// with returns o with one more.
 func (o observers) with(f func(context.Context, Event)) observers {
 	if f == nil {
 		return o
 	}
-	return append(slices.Clone(o), f)
+	return append(o, f)
 }
 
 func (o observers) notify(ctx context.Context, ev Event) {

@@ -36,21 +36,17 @@ type option struct {
 // ServerOptions returns the options that install both server interceptors. They
 // chain behind interceptors that were given to [grpc.NewServer] before them.
 func ServerOptions(opts ...ServerOption) []grpc.ServerOption {
-	return []grpc.ServerOption{
-		grpc.ChainUnaryInterceptor(UnaryServer(opts...)),
-		grpc.ChainStreamInterceptor(StreamServer(opts...)),
-	}
+	s := newServer(opts)
+	return []grpc.ServerOption{grpc.ChainUnaryInterceptor(s.unary()), grpc.ChainStreamInterceptor(s.stream())}
 }
 
 // DialOptions returns the options that install both client interceptors, and
 // [Announce] unless [WithoutAnnouncement] is given. The interceptors chain behind
 // those that were given to [grpc.NewClient] before them.
 func DialOptions(opts ...ClientOption) []grpc.DialOption {
-	dial := []grpc.DialOption{
-		grpc.WithChainUnaryInterceptor(UnaryClient(opts...)),
-		grpc.WithChainStreamInterceptor(StreamClient(opts...)),
-	}
-	if !newClient(opts).silent {
+	c := newClient(opts)
+	dial := []grpc.DialOption{grpc.WithChainUnaryInterceptor(c.unary()), grpc.WithChainStreamInterceptor(c.stream())}
+	if !c.withoutAnnouncement {
 		dial = append(dial, Announce())
 	}
 	return dial

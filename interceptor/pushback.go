@@ -35,7 +35,7 @@ func isPolicyCode(c codes.Code) bool {
 // one trailer. A trailer that the handler has set stands as it is, because gRPC cannot
 // take it back, and a second value would only forbid what the first allows.
 func (s *server) setPushback(ctx context.Context, e *mapping.Error, idempotent bool) {
-	if s.silent {
+	if s.withoutPushback {
 		return
 	}
 	ms, ok := pushback(ctx, e, idempotent)
@@ -55,14 +55,11 @@ const noRetry = -1
 // wait it out even if it does not, and then lose the error. An error that nobody
 // gave a code of a catalogue says nothing about retries, and so neither do we.
 func pushback(ctx context.Context, e *mapping.Error, idempotent bool) (ms int64, ok bool) {
-	if e.Code().IsZero() {
+	if e.Code().IsZero() || e.Inferred() || e.Parsed() {
 		return 0, false
 	}
 	retry := e.Retry()
-	// What a service in the middle did before it called the one that raised the error,
-	// nobody knows.
-	repeatable := e.Repeatable(idempotent) && (idempotent || e.Origin() == mapping.OriginLocal)
-	if repeatable && fits(ctx, retry.Delay) {
+	if e.SendsRetryInfo(idempotent) && fits(ctx, retry.Delay) {
 		return retry.Delay.Milliseconds(), true
 	}
 	// "No retry" takes a token from a client's throttle, even where the method has no

@@ -17,6 +17,7 @@ import (
 	"github.com/openyuanrong/statusmap/gen/sdk"
 	"github.com/openyuanrong/statusmap/interceptor"
 	"github.com/openyuanrong/statusmap/interceptor/internal/stubtest"
+	"github.com/openyuanrong/statusmap/mapping"
 )
 
 const (
@@ -103,6 +104,21 @@ func TestPushback(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A policy may pass on what is only a guess here. The client gets a plain status then, and of
+// a plain status a server says nothing about repeating the call.
+func TestNoPushbackForAGuess(t *testing.T) {
+	relay := interceptor.WithMapper(&mapping.Mapper{Relay: func(e *mapping.Error) *mapping.Error { return e }})
+	handler := stubtest.Each(func(context.Context) error { return sentByPeer(status.New(codes.Unavailable, "down")) })
+	conn := stubtest.Dial(t, stubtest.Start(t, handler, interceptor.ServerOptions(relay, interceptor.WithIdempotent(allMethods()...))...))
+	for _, shape := range stubtest.Shapes() {
+		var trailer metadata.MD
+		err := shape.Call(stubtest.Context(t), conn, grpc.Trailer(&trailer))
+		if got := trailer.Get(pushbackKey); status.Code(err) != codes.Unavailable || len(status.Convert(err).Details()) > 0 || len(got) > 0 {
+			t.Errorf("%s: got %v with trailer %s = %q, want a plain UNAVAILABLE and none", shape.Name, err, pushbackKey, got)
+		}
 	}
 }
 

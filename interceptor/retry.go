@@ -67,9 +67,7 @@ func (c *client) retryUnary(ctx context.Context, method string, req, reply any, 
 		call.opts = make([]grpc.CallOption, 0, n)
 	}
 	call.opts = append(append(call.opts, opts...), grpc.Peer(&call.last), grpc.Trailer(&call.trailer))
-	if len(c.observers) > 0 {
-		call.start = time.Now()
-	}
+	call.start = c.now()
 	return call.run()
 }
 
@@ -198,8 +196,7 @@ func (c *unaryCall) observe(e *mapping.Error, cause error, wait time.Duration, a
 	if len(c.client.observers) == 0 {
 		return
 	}
-	c.client.observers.notify(c.ctx, Event{
-		Side: ClientSide, Method: c.method, Error: e, Cause: cause, RequestID: e.RequestID(), InBand: isInBand(cause), Duration: time.Since(c.start),
-		Attempt: c.attempts, Retrying: again, Wait: wait,
-	})
+	ev := c.client.event(c.method, c.start, e, cause)
+	ev.Attempt, ev.Retrying, ev.Wait = c.attempts, again, wait
+	c.client.observers.notify(c.ctx, ev)
 }

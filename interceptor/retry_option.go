@@ -157,7 +157,7 @@ func WithIdempotent(methods ...string) Option {
 // handler has set stays, and no second one is added. gRPC does not retry calls on
 // which the handler, or an interceptor, has set response headers.
 func WithoutPushback() ServerOption {
-	return serverOption(func(s *server) { s.silent = true })
+	return serverOption(func(s *server) { s.withoutPushback = true })
 }
 
 // callOption is a per-call setting. gRPC ignores it, and so do clients that do not

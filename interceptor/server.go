@@ -28,9 +28,9 @@ type server struct {
 	recovers  bool
 	observers observers
 	methods   *methods
-	silent    bool // no pushback
 
-	codeInMetadata bool
+	withoutPushback bool
+	codeInMetadata  bool
 
 	inBand        *inband.Format // nil: callers get nothing but statuses
 	inBandStreams map[string]bool
@@ -55,8 +55,9 @@ func newServer(opts []ServerOption) *server {
 
 // UnaryServer returns the interceptor for unary calls of a server. What a handler may
 // return, and what the client gets, is told at [mapping.Mapper.Map].
-func UnaryServer(opts ...ServerOption) grpc.UnaryServerInterceptor {
-	s := newServer(opts)
+func UnaryServer(opts ...ServerOption) grpc.UnaryServerInterceptor { return newServer(opts).unary() }
+
+func (s *server) unary() grpc.UnaryServerInterceptor {
 	if s.isPlain() {
 		return func(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
 			resp, err := handler(ctx, req)
@@ -84,7 +85,10 @@ func UnaryServer(opts ...ServerOption) grpc.UnaryServerInterceptor {
 // stream fails for reasons of size or encoding, gRPC itself sends its status at once,
 // and what the handler returns comes too late.
 func StreamServer(opts ...ServerOption) grpc.StreamServerInterceptor {
-	s := newServer(opts)
+	return newServer(opts).stream()
+}
+
+func (s *server) stream() grpc.StreamServerInterceptor {
 	if s.isPlain() {
 		return func(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
 			err := handler(srv, stream)
@@ -109,16 +113,16 @@ func (s *server) isPlain() bool {
 // seal returns the error that gRPC is to send for what a handler returned, and tells
 // clients by a trailer whether to repeat the call.
 func (s *server) seal(ctx context.Context, method string, err error) *mapping.Error {
-	e, idempotent := s.prepare(ctx, method, err)
-	s.setPushback(ctx, e, idempotent)
+	e, w := s.prepare(ctx, method, err)
+	s.setPushback(ctx, e, w.Idempotent)
 	return e
 }
 
-// prepare returns the error to be sent for what a handler returned, and whether the
-// method is idempotent, if that matters.
-func (s *server) prepare(ctx context.Context, method string, err error) (e *mapping.Error, idempotent bool) {
+// prepare returns the error to be sent for what a handler returned, and what was added to
+// it for this call: whether the method is idempotent is in there only if that matters.
+func (s *server) prepare(ctx context.Context, method string, err error) (e *mapping.Error, w rpcerr.Wire) {
 	e = hideEOF(s.mapper.Map(ctx, err))
-	w := rpcerr.Wire{RequestID: s.requestID(ctx), Budget: s.budget, CodeInMetadata: s.codeInMetadata}
+	w = rpcerr.Wire{RequestID: s.requestID(ctx), Budget: s.budget, CodeInMetadata: s.codeInMetadata}
 	if w.RequestID == "" && hidesCause(e) {
 		w.RequestID = newRequestID()
 	}
@@ -126,7 +130,7 @@ func (s *server) prepare(ctx context.Context, method string, err error) (e *mapp
 	if s.matchLanguage != nil {
 		w.Details = s.localized(ctx, e)
 	}
-	return e.Seal(w), w.Idempotent
+	return e.Seal(w), w
 }
 
 // hideEOF returns e with io.EOF hidden from [errors.Is], where it is in the cause. To
@@ -158,15 +162,9 @@ func (e notEOF) Is(target error) bool { return target != io.EOF && errors.Is(e.e
 func (e notEOF) As(target any) bool   { return errors.As(e.error, target) }
 
 // dependsOnMethod reports whether the method decides what clients are told about
-// repeating the call.
+// repeating the call: by RetryInfo, or by [pushback] with a code that policies list.
 func dependsOnMethod(e *mapping.Error) bool {
-	switch e.Retry().Class {
-	case mapping.Idempotent:
-		return true
-	case mapping.Safe:
-		return e.Origin() != mapping.OriginLocal
-	}
-	return !e.Code().IsZero() && isPolicyCode(e.GRPCCode())
+	return e.SendsRetryInfo(true) != e.SendsRetryInfo(false) || !e.Code().IsZero() && isPolicyCode(e.GRPCCode())
 }
 
 // hidesCause reports whether the client gets no more than the catalogue's text for an
@@ -195,14 +193,14 @@ func (s *server) watch(ctx context.Context, method string, handler func() error,
 	if err == nil {
 		return nil
 	}
-	var idempotent bool
-	ev.Error, idempotent = s.prepare(ctx, method, err)
-	if ev.InBand = s.answer(ctx, method, ev.Error, idempotent, send); !ev.InBand {
-		s.setPushback(ctx, ev.Error, idempotent)
+	e, w := s.prepare(ctx, method, err)
+	ev.Error = e
+	if ev.InBand = s.answer(ctx, method, e, w.Idempotent, send); !ev.InBand {
+		s.setPushback(ctx, e, w.Idempotent)
 	}
 	ev.Duration = time.Since(start)
-	if ev.RequestID = ev.Error.RequestID(); ev.RequestID == "" {
-		ev.RequestID = ev.Error.WithRequestID(s.requestID(ctx)).RequestID() // as one would be sent
+	if ev.RequestID = e.RequestID(); ev.RequestID == "" {
+		ev.RequestID = e.WithRequestID(w.RequestID).RequestID() // as one would be sent
 	}
 	s.observers.notify(ctx, ev)
 	if ev.InBand {

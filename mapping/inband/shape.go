@@ -177,7 +177,7 @@ func (p *place) write(reply protoreflect.Message, e *mapping.Error, idempotent b
 	// The message of the status, which was cut to the budget when e was sealed.
 	m.Set(p.message, protoreflect.ValueOfString(told.UTF8(e.GRPCStatus().Message())))
 	class := e.Retry().Class
-	if class == mapping.Safe && !idempotent && e.Origin() != mapping.OriginLocal {
+	if class == mapping.Safe && !e.SendsRetryInfo(idempotent) {
 		class = mapping.Idempotent // what was done before it was passed on, nobody knows
 	}
 	retryable, reason := flags(class, idempotent)

@@ -82,7 +82,7 @@ func (e *Error) Seal(w Wire) *Error {
 	}
 	if id == e.requestID && e.sealed == nil && w.budget() == DefaultBudget {
 		switch {
-		case !w.Idempotent || e.maySend(true) == e.maySend(false):
+		case !w.Idempotent || e.SendsRetryInfo(true) == e.SendsRetryInfo(false):
 			e.GRPCStatus() // just that
 			return e
 		case e.isBare():
@@ -94,11 +94,12 @@ func (e *Error) Seal(w Wire) *Error {
 	return d.seal(&w)
 }
 
-// maySend reports whether RetryInfo goes with e: only where repeating this very call
-// is safe. An error that another service sent knows what that service did, and nothing
-// of what has been done on the way to it.
-func (e *Error) maySend(idempotent bool) bool {
-	return !e.said().IsZero() && e.Repeatable(idempotent) && (idempotent || e.origin == OriginLocal)
+// SendsRetryInfo reports whether google.rpc.RetryInfo goes with e when a method that is
+// idempotent, or not, returns it: only where repeating this very call is safe. An error that
+// another service sent knows what that service did, and nothing of what has been done on the
+// way to it; of a code that is a guess nobody has said anything. It is false for nil.
+func (e *Error) SendsRetryInfo(idempotent bool) bool {
+	return e != nil && !e.said().IsZero() && e.Repeatable(idempotent) && (idempotent || e.origin == OriginLocal)
 }
 
 // seal gives e, which nobody else knows yet, its status, and returns it.
@@ -179,7 +180,7 @@ func (e *Error) sealReceived(w *Wire) *Error {
 		return e
 	}
 	// Whether RetryInfo goes with it depends on the method, which is another here.
-	sends, came := e.maySend(w.Idempotent), e.detail(retryInfoType) != nil
+	sends, came := e.SendsRetryInfo(w.Idempotent), e.detail(retryInfoType) != nil
 	if e.arrival == unhinted && (e.class == Safe || sends != came) {
 		return e.derive().seal(w) // the hint is in no detail of ours yet
 	}
@@ -263,7 +264,7 @@ func (e *Error) encode(w *Wire) (*status.Status, bool) {
 		reason:    e.Reason(),
 		metadata:  e.metadata,
 		retry:     e.Retry(),
-		retryInfo: e.maySend(w.Idempotent),
+		retryInfo: e.SendsRetryInfo(w.Idempotent),
 		requestID: e.requestID,
 		trimmed:   e.trimmed,
 		foreign:   e.details(),

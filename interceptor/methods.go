@@ -27,13 +27,18 @@ func newMethods() *methods {
 }
 
 // declare is for options; afterwards nothing is declared any more.
-func (m *methods) declare(names []string) {
-	if m.declared == nil {
-		m.declared = map[string]bool{}
+func (m *methods) declare(names []string) { m.declared = withMethods(m.declared, names) }
+
+// withMethods adds methods to a set, which may be nil. The first slash of their names may be
+// missing.
+func withMethods(set map[string]bool, names []string) map[string]bool {
+	if set == nil {
+		set = map[string]bool{}
 	}
 	for _, name := range names {
-		m.declared[fullMethod(name)] = true
+		set[fullMethod(name)] = true
 	}
+	return set
 }
 
 // These bound the methods without a descriptor that are remembered, and the length of
@@ -67,16 +72,19 @@ func (m *methods) idempotent(method string) bool {
 // idempotencyLevel returns what the linked-in descriptor of a method declares by
 // its idempotency_level, and whether there is a descriptor.
 func idempotencyLevel(method string) (idempotent, found bool) {
+	md := methodDescriptor(method)
+	return md != nil && isIdempotent(md), md != nil
+}
+
+// methodDescriptor returns the linked-in descriptor of a method, nil if there is none.
+func methodDescriptor(method string) protoreflect.MethodDescriptor {
 	name := strings.ReplaceAll(strings.TrimPrefix(method, "/"), "/", ".")
 	d, err := protoregistry.GlobalFiles.FindDescriptorByName(protoreflect.FullName(name))
 	if err != nil {
-		return false, false
+		return nil
 	}
-	md, ok := d.(protoreflect.MethodDescriptor)
-	if !ok {
-		return false, false
-	}
-	return isIdempotent(md), true
+	md, _ := d.(protoreflect.MethodDescriptor)
+	return md
 }
 
 // isIdempotent reports whether the descriptor of a method declares it idempotent.
