@@ -113,16 +113,16 @@ func (s *server) isPlain() bool {
 // seal returns the error that gRPC is to send for what a handler returned, and tells
 // clients by a trailer whether to repeat the call.
 func (s *server) seal(ctx context.Context, method string, err error) *mapping.Error {
-	e, w := s.prepare(ctx, method, err)
-	s.setPushback(ctx, e, w.Idempotent)
+	e, _, idempotent := s.prepare(ctx, method, err)
+	s.setPushback(ctx, e, idempotent)
 	return e
 }
 
-// prepare returns the error to be sent for what a handler returned, and what was added to
-// it for this call: whether the method is idempotent is in there only if that matters.
-func (s *server) prepare(ctx context.Context, method string, err error) (e *mapping.Error, w rpcerr.Wire) {
+// prepare returns the error to be sent for what a handler returned, the id of the request,
+// and whether the method is idempotent, if that matters.
+func (s *server) prepare(ctx context.Context, method string, err error) (e *mapping.Error, id string, idempotent bool) {
 	e = hideEOF(s.mapper.Map(ctx, err))
-	w = rpcerr.Wire{RequestID: s.requestID(ctx), Budget: s.budget, CodeInMetadata: s.codeInMetadata}
+	w := rpcerr.Wire{RequestID: s.requestID(ctx), Budget: s.budget, CodeInMetadata: s.codeInMetadata}
 	if w.RequestID == "" && hidesCause(e) {
 		w.RequestID = newRequestID()
 	}
@@ -130,7 +130,7 @@ func (s *server) prepare(ctx context.Context, method string, err error) (e *mapp
 	if s.matchLanguage != nil {
 		w.Details = s.localized(ctx, e)
 	}
-	return e.Seal(w), w
+	return e.Seal(w), w.RequestID, w.Idempotent
 }
 
 // hideEOF returns e with io.EOF hidden from [errors.Is], where it is in the cause. To
@@ -193,14 +193,14 @@ func (s *server) watch(ctx context.Context, method string, handler func() error,
 	if err == nil {
 		return nil
 	}
-	e, w := s.prepare(ctx, method, err)
+	e, id, idempotent := s.prepare(ctx, method, err)
 	ev.Error = e
-	if ev.InBand = s.answer(ctx, method, e, w.Idempotent, send); !ev.InBand {
-		s.setPushback(ctx, e, w.Idempotent)
+	if ev.InBand = s.answer(ctx, method, e, idempotent, send); !ev.InBand {
+		s.setPushback(ctx, e, idempotent)
 	}
 	ev.Duration = time.Since(start)
 	if ev.RequestID = e.RequestID(); ev.RequestID == "" {
-		ev.RequestID = e.WithRequestID(w.RequestID).RequestID() // as one would be sent
+		ev.RequestID = e.WithRequestID(id).RequestID() // as one would be sent
 	}
 	s.observers.notify(ctx, ev)
 	if ev.InBand {
