@@ -1,6 +1,7 @@
 package interceptor
 
 import (
+	"cmp"
 	"math"
 	"strings"
 	"time"
@@ -52,21 +53,14 @@ const (
 
 // withDefaults returns p with every zero field replaced by its default.
 func (p RetryPolicy) withDefaults() RetryPolicy {
-	setDefault(&p.MaxAttempts, 4)
-	setDefault(&p.InitialBackoff, 100*time.Millisecond)
-	setDefault(&p.Multiplier, 2)
-	setDefault(&p.MaxBackoff, max(5*time.Second, p.InitialBackoff))
-	setDefault(&p.MaxDelay, 30*time.Second)
-	setDefault(&p.MaxTokens, 10)
-	setDefault(&p.TokenRatio, 0.1)
+	p.MaxAttempts = cmp.Or(p.MaxAttempts, 4)
+	p.InitialBackoff = cmp.Or(p.InitialBackoff, 100*time.Millisecond)
+	p.Multiplier = cmp.Or(p.Multiplier, 2)
+	p.MaxBackoff = cmp.Or(p.MaxBackoff, max(5*time.Second, p.InitialBackoff))
+	p.MaxDelay = cmp.Or(p.MaxDelay, 30*time.Second)
+	p.MaxTokens = cmp.Or(p.MaxTokens, 10)
+	p.TokenRatio = cmp.Or(p.TokenRatio, 0.1)
 	return p
-}
-
-func setDefault[T comparable](field *T, value T) {
-	var zero T
-	if *field == zero {
-		*field = value
-	}
 }
 
 // bounded returns p with every field inside its bounds.

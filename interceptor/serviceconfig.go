@@ -1,6 +1,7 @@
 package interceptor
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -210,7 +211,7 @@ const maxNativeAttempts = 5
 // retryPolicy returns the policy in JSON, or what is wrong with it.
 func (c ServiceConfig) retryPolicy() (*jsonRetryPolicy, error) {
 	p := c.Retry
-	setDefault(&p.InitialBackoff, sdk.InnerCommunication.Retry().Delay)
+	p.InitialBackoff = cmp.Or(p.InitialBackoff, sdk.InnerCommunication.Retry().Delay)
 	p = p.withDefaults()
 	var errs []error
 	check := func(ok bool, format string, args ...any) {

@@ -2,6 +2,7 @@ package httperr
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"math"
@@ -119,7 +120,7 @@ func (f *fields) decode(dec *json.Decoder) error {
 func (f *fields) normalize() {
 	var inner fields
 	if f.code == (number{}) && inner.decode(json.NewDecoder(bytes.NewReader(f.nested))) == nil {
-		inner.requestID, inner.wasNested = firstNonEmpty(inner.requestID, inner.traceID, f.requestID, f.traceID), true
+		inner.requestID, inner.wasNested = cmp.Or(inner.requestID, inner.traceID, f.requestID, f.traceID), true
 		*f = inner
 	}
 	if f.code == (number{}) {
@@ -191,7 +192,7 @@ func (n *number) UnmarshalJSON(b []byte) error {
 func isNumber(c byte) bool { return c == '-' || c >= '0' && c <= '9' }
 
 // printed returns what is printed of a code that no code is: "" of others.
-func (n number) printed() string { return firstNonEmpty(n.odd, shorten(n.name)) }
+func (n number) printed() string { return cmp.Or(n.odd, shorten(n.name)) }
 
 // shorten bounds what a peer can make us print.
 func shorten(s string) string {

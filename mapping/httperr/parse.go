@@ -2,6 +2,7 @@ package httperr
 
 import (
 	"bytes"
+	"cmp"
 	"net/http"
 	"strconv"
 	"strings"
@@ -129,7 +130,7 @@ func (r *reader) told() (told.Error, bool) {
 		return told.Error{}, false
 	}
 	if t, ok := r.platformCode(); ok {
-		t.RequestID = firstNonEmpty(r.fields.requestID, r.fields.traceID, r.header.Get("X-Request-Id"), r.header.Get("X-Trace-Id"))
+		t.RequestID = cmp.Or(r.fields.requestID, r.fields.traceID, r.header.Get("X-Request-Id"), r.header.Get("X-Trace-Id"))
 		t.Metadata = r.fields.metadata
 		return t, true
 	}
@@ -242,7 +243,7 @@ func (r *reader) otherCode() (told.Error, bool) {
 }
 
 // message returns the text in the body.
-func (r *reader) message() string { return firstNonEmpty(r.fields.message.value, r.text) }
+func (r *reader) message() string { return cmp.Or(r.fields.message.value, r.text) }
 
 // namedGRPCCode returns the gRPC code that the body names.
 func (r *reader) namedGRPCCode() (codes.Code, bool) {

@@ -3,6 +3,8 @@ package maptest
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -103,23 +105,12 @@ func Metadata(key, value string) Want {
 // NoMetadata wants no metadata entry of this key; without keys, none at all.
 func NoMetadata(keys ...string) Want {
 	return func(_ error, e *mapping.Error) fact {
-		m := e.Metadata()
-		found := map[string]string{}
-		for k, v := range m {
-			found[k] = v
-		}
+		found, want := e.Metadata(), "none"
 		if len(keys) > 0 {
-			clear(found)
-			for _, k := range keys {
-				if v, ok := m[k]; ok {
-					found[k] = v
-				}
-			}
+			maps.DeleteFunc(found, func(key, _ string) bool { return !slices.Contains(keys, key) })
+			want = "none of " + strings.Join(keys, ", ")
 		}
-		f := fact{name: "metadata", want: "none", got: "none", ok: len(found) == 0}
-		if len(keys) > 0 {
-			f.want = "none of " + strings.Join(keys, ", ")
-		}
+		f := fact{name: "metadata", want: want, got: "none", ok: len(found) == 0}
 		if !f.ok {
 			f.got = fmt.Sprintf("%q", found)
 		}
