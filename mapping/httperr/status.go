@@ -32,7 +32,7 @@ func grpcCodeOf(status int) codes.Code {
 		return codes.OutOfRange
 	case http.StatusTooManyRequests:
 		return codes.ResourceExhausted
-	case statusClientClosed:
+	case httpcode.ClientClosed:
 		return codes.Canceled
 	case http.StatusInternalServerError:
 		return codes.Internal
@@ -46,6 +46,3 @@ func grpcCodeOf(status int) codes.Code {
 	}
 	return codes.Unknown
 }
-
-// statusClientClosed is Client Closed Request, for which package http has no name.
-const statusClientClosed = 499

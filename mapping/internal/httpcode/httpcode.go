@@ -9,6 +9,9 @@ import (
 	"google.golang.org/grpc/codes"
 )
 
+// ClientClosed is Client Closed Request, for which package http has no name.
+const ClientClosed = 499
+
 // Of returns the HTTP status for a gRPC code, by the mapping that google.rpc.Code
 // documents: 200 for OK, and 500 for what is no gRPC code.
 func Of(c codes.Code) int {
@@ -16,7 +19,7 @@ func Of(c codes.Code) int {
 	case codes.OK:
 		return http.StatusOK
 	case codes.Canceled:
-		return 499 // Client Closed Request, which net/http has no name for
+		return ClientClosed
 	case codes.InvalidArgument, codes.FailedPrecondition, codes.OutOfRange:
 		return http.StatusBadRequest
 	case codes.DeadlineExceeded:
