@@ -11,6 +11,8 @@ import (
 
 	"google.golang.org/genproto/googleapis/rpc/code"
 	"google.golang.org/grpc/codes"
+
+	"github.com/openyuanrong/statusmap/mapping/internal/str"
 )
 
 // A body is the body of an error as it is written: code and message as the platform
@@ -175,7 +177,7 @@ func newNumber(s string) number {
 	if f, _ := strconv.ParseFloat(s, 64); f >= 0 && f <= math.MaxInt32 && f == math.Trunc(f) {
 		return number{value: int32(f)} // 4115.0 too
 	}
-	return number{odd: shorten(s)}
+	return number{odd: str.Shorten(s, maxPrinted)}
 }
 
 func (n *number) UnmarshalJSON(b []byte) error {
@@ -192,16 +194,10 @@ func (n *number) UnmarshalJSON(b []byte) error {
 func isNumber(c byte) bool { return c == '-' || c >= '0' && c <= '9' }
 
 // printed returns what is printed of a code that no code is: "" of others.
-func (n number) printed() string { return cmp.Or(n.odd, shorten(n.name)) }
+func (n number) printed() string { return cmp.Or(n.odd, str.Shorten(n.name, maxPrinted)) }
 
-// shorten bounds what a peer can make us print.
-func shorten(s string) string {
-	const most = 64
-	if len(s) <= most {
-		return s
-	}
-	return strings.ToValidUTF8(s[:most], "") + "…"
-}
+// maxPrinted bounds what a peer can make us print.
+const maxPrinted = 64
 
 // A text is what stands in the place of a message. It is comparable; the zero value
 // stands for none.

@@ -202,7 +202,7 @@ func TestParseOfNumbers(t *testing.T) {
 		{"-4115", 3003, codes.Unknown, "code -4115: m", 0},
 		{"4115.5", 3003, codes.Unknown, "code 4115.5: m", 0},
 		{"1e400", 3003, codes.Unknown, "code 1e400: m", 0},
-		{strings.Repeat("9", 100), 3003, codes.Unknown, "code " + strings.Repeat("9", 64) + "…: m", 0},
+		{strings.Repeat("9", 100), 3003, codes.Unknown, "code " + strings.Repeat("9", 64-len("…")) + "…: m", 0},
 		{`"FUNCTION_NOT_FOUND"`, 4115, codes.NotFound, "m", 4115},
 		{`"ERR_INSTANCE_NOT_FOUND"`, 1003, codes.NotFound, "m", 1003},
 		{`"OK"`, success, 0, "", 0},

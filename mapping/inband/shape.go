@@ -6,6 +6,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/openyuanrong/statusmap/mapping"
+	"github.com/openyuanrong/statusmap/mapping/internal/str"
 	"github.com/openyuanrong/statusmap/mapping/internal/told"
 )
 
@@ -175,7 +176,7 @@ func (p *place) write(reply protoreflect.Message, e *mapping.Error, idempotent b
 	m := p.mutable(reply)
 	m.Set(p.code, number)
 	// The message of the status, which was cut to the budget when e was sealed.
-	m.Set(p.message, protoreflect.ValueOfString(told.UTF8(e.GRPCStatus().Message())))
+	m.Set(p.message, protoreflect.ValueOfString(str.Valid(e.GRPCStatus().Message())))
 	class := e.Retry().Class
 	if class == mapping.Safe && !e.SendsRetryInfo(idempotent) {
 		class = mapping.Idempotent // what was done before it was passed on, nobody knows

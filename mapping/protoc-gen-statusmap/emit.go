@@ -16,6 +16,7 @@ import (
 	catalogv1 "github.com/openyuanrong/statusmap/gen/yuanrong/catalog/v1"
 	errorsv1 "github.com/openyuanrong/statusmap/gen/yuanrong/errors/v1"
 	"github.com/openyuanrong/statusmap/mapping/internal/control"
+	"github.com/openyuanrong/statusmap/mapping/internal/str"
 )
 
 // emit writes the package of a catalogue. The compiler lays all of it out in the
@@ -76,7 +77,7 @@ func authorsLines(text string) []string {
 			return c
 		}
 		return printable(c)
-	}, strings.ToValidUTF8(text, "\uFFFD"))
+	}, str.Valid(text))
 	var lines []string
 	for _, line := range strings.Split(strings.TrimSpace(text), "\n") {
 		line = strings.TrimRightFunc(strings.TrimPrefix(line, " "), unicode.IsSpace)

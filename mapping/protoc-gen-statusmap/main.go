@@ -145,6 +145,8 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/descriptorpb"
 	"google.golang.org/protobuf/types/pluginpb"
+
+	"github.com/openyuanrong/statusmap/mapping/internal/str"
 )
 
 const usage = `protoc-gen-statusmap is a plugin of the Protocol Buffers compiler. It is not run by
@@ -201,7 +203,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 
 // textOf returns what an error says, for people to read. The strings of a request need
 // not be UTF-8, and errors quote them.
-func textOf(err error) string { return strings.ToValidUTF8(err.Error(), "\uFFFD") }
+func textOf(err error) string { return str.Valid(err.Error()) }
 
 // isTerminal reports whether nobody has redirected the input, so that reading it
 // would wait for somebody to type protobuf. Other character devices, such as the

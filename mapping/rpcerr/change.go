@@ -11,6 +11,8 @@ import (
 	"google.golang.org/protobuf/types/known/anypb"
 
 	spb "google.golang.org/genproto/googleapis/rpc/status"
+
+	"github.com/openyuanrong/statusmap/mapping/internal/str"
 )
 
 // derive returns a copy of e to be changed, which will have another status: what is
@@ -97,7 +99,7 @@ func validRequestID(id string) string {
 	if n := maxRequestID + utf8.UTFMax; len(id) > n {
 		id = strings.Clone(id[:n]) // not to keep the rest
 	}
-	return cut(validUTF8(id), maxRequestID)
+	return str.Cut(str.Valid(id), maxRequestID)
 }
 
 // WithRetry returns a copy of e with that retry hint, for those who pass on what another

@@ -11,6 +11,8 @@ import (
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"github.com/openyuanrong/statusmap/mapping/internal/str"
 )
 
 // A Code names one error of one domain. It is a comparable value of one word: a
@@ -241,9 +243,9 @@ func (e *Error) raise(c Code, cause error, format string, args ...any) {
 			e.cause = err
 		}
 	case len(args) > 0 || strings.Contains(format, "%"): // Sprintf copies what it need not format
-		e.message = validUTF8(fmt.Sprintf(format, args...))
+		e.message = str.Valid(fmt.Sprintf(format, args...))
 	default:
-		e.message = validUTF8(format)
+		e.message = str.Valid(format)
 	}
 }
 

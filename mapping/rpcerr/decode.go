@@ -4,6 +4,8 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/anypb"
+
+	"github.com/openyuanrong/statusmap/mapping/internal/str"
 )
 
 // A Decoder reads errors out of received statuses. It holds the catalogues that
@@ -100,7 +102,7 @@ func (d *Decoder) FromStatus(st *status.Status) (*Error, bool) {
 		facts: facts{
 			grpc:    codes.Code(received.GetCode()),
 			class:   Never,
-			message: validUTF8(received.GetMessage()),
+			message: str.Valid(received.GetMessage()),
 			origin:  OriginTransport,
 		},
 		sealed:   st,
@@ -230,7 +232,7 @@ func (e *Error) receivedReason() string {
 // isName reports whether b can be a domain or a reason.
 func isName(b []byte) bool { return len(b) > 0 && len(b) <= maxName }
 
-func validName(b []byte) string { return cut(validUTF8(string(b)), maxName) }
+func validName(b []byte) string { return str.Cut(str.Valid(string(b)), maxName) }
 
 // code returns the code of that domain and number, listed or not.
 func (d *Decoder) code(domain []byte, number int32) Code {

@@ -17,6 +17,7 @@ import (
 	spb "google.golang.org/genproto/googleapis/rpc/status"
 
 	"github.com/openyuanrong/statusmap/mapping/internal/control"
+	"github.com/openyuanrong/statusmap/mapping/internal/str"
 )
 
 // An Error is one occurrence of a [Code]: with a message and metadata for the
@@ -95,7 +96,7 @@ func Plain(grpcCode codes.Code, message string) *Error {
 	if !isErrorCode(grpcCode) {
 		grpcCode = codes.Unknown
 	}
-	return &Error{facts: facts{grpc: grpcCode, class: Never, message: validUTF8(message)}}
+	return &Error{facts: facts{grpc: grpcCode, class: Never, message: str.Valid(message)}}
 }
 
 // Code returns the code of e. It is the zero Code for a received status that
@@ -289,24 +290,15 @@ func (e *Error) Error() string {
 	}
 	if message := e.Message(); message != "" {
 		b.WriteString(": ")
-		b.WriteString(cut(message, maxErrorText))
+		b.WriteString(str.Cut(message, maxErrorText))
 	}
 	text, id := b.String(), ""
 	if e.requestID != "" {
 		id = " (request " + e.requestID + ")"
 	}
-	text = shorten(text, maxErrorText-len(id))
+	text = str.Shorten(text, maxErrorText-len(id))
 	// A peer may have chosen any of it.
 	return oneLine(text + id)
-}
-
-// shorten returns at most limit bytes of s, with an ellipsis where something is left
-// out.
-func shorten(s string, limit int) string {
-	if len(s) <= limit {
-		return s
-	}
-	return cut(s, max(0, limit-len("…"))) + "…"
 }
 
 // oneLine replaces characters that control how others are read, line breaks among
@@ -393,7 +385,7 @@ func (e *Error) LogValue() slog.Value {
 	}
 	attrs = append(attrs,
 		slog.String("grpc", e.GRPCCode().String()),
-		slog.String("message", shorten(e.Message(), maxLogText)),
+		slog.String("message", str.Shorten(e.Message(), maxLogText)),
 		slog.String("retry", e.Retry().String()))
 	if e.origin != OriginLocal {
 		attrs = append(attrs, slog.String("origin", e.origin.String()))
@@ -434,7 +426,7 @@ func loggable(m map[string]string) map[string]string {
 	}
 	room, left := maxLogText, 0
 	for _, key := range slices.Sorted(maps.Keys(m)) {
-		value := shorten(m[key], maxErrorText)
+		value := str.Shorten(m[key], maxErrorText)
 		if size := len(key) + len(value); size <= room {
 			m[key], room = value, room-size
 			continue

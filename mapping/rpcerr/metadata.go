@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/openyuanrong/statusmap/mapping/internal/str"
 )
 
 // A pair is one metadata entry.
@@ -16,7 +18,7 @@ func with(pairs []pair, key, value string, more []string) []pair {
 	longer := make([]pair, len(pairs), len(pairs)+1+(len(more)+1)/2)
 	copy(longer, pairs)
 	for {
-		longer = put(longer, pair{validKey(key), validUTF8(value)})
+		longer = put(longer, pair{validKey(key), str.Valid(value)})
 		switch len(more) {
 		case 0:
 			return longer
@@ -94,22 +96,6 @@ func keyByte(b byte) bool {
 	return b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z' || b >= '0' && b <= '9' || b == '-' || b == '_'
 }
 
-// validUTF8 returns s with each run of invalid bytes replaced by U+FFFD, because
-// one bad byte in a string makes gRPC drop all details of a status.
-func validUTF8(s string) string {
-	if utf8.ValidString(s) { // faster than ToValidUTF8 at finding nothing
-		return s
-	}
-	return strings.ToValidUTF8(s, "\uFFFD")
-}
+func validUTF8(s string) string { return str.Valid(s) }
 
-// cut returns at most limit bytes of s, and never half a character.
-func cut(s string, limit int) string {
-	if len(s) <= limit {
-		return s
-	}
-	for limit > 0 && !utf8.RuneStart(s[limit]) {
-		limit--
-	}
-	return s[:limit]
-}
+func cut(s string, limit int) string { return str.Cut(s, limit) }

@@ -1,6 +1,10 @@
 package rpcerr
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/openyuanrong/statusmap/mapping/internal/str"
+)
 
 // maxNodes bounds how much of an error tree is looked at, because trees may have
 // rings, or millions of errors in a join.
@@ -81,5 +85,5 @@ func TextOf(err error) (text string) {
 			text = fmt.Sprintf("%T, whose Error method panics", err)
 		}
 	}()
-	return shorten(err.Error(), maxLogText)
+	return str.Shorten(err.Error(), maxLogText)
 }

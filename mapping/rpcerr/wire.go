@@ -17,6 +17,7 @@ import (
 	_ "google.golang.org/genproto/googleapis/rpc/errdetails"
 
 	_ "github.com/openyuanrong/statusmap/gen/yuanrong/errors/v1"
+	"github.com/openyuanrong/statusmap/mapping/internal/str"
 )
 
 // The three details are written and read by hand, field by field: generated
@@ -343,13 +344,13 @@ func (s *texts) of(part []byte) string {
 		return ""
 	}
 	if len(s.bytes) > MaxBudget {
-		return validUTF8(string(part))
+		return str.Valid(string(part))
 	}
 	if s.text == "" {
 		s.text = string(s.bytes)
 	}
 	at := cap(s.bytes) - cap(part) // both end where the array ends
-	return validUTF8(s.text[at : at+len(part)])
+	return str.Valid(s.text[at : at+len(part)])
 }
 
 // scanMetadata reads the metadata of a google.rpc.ErrorInfo, in the order of keys.
@@ -387,11 +388,11 @@ func metadataMap(b []byte) map[string]string {
 func metadataValue(b []byte, want string) string {
 	var found []byte
 	for key, value, rest := nextEntry(b); rest != nil; key, value, rest = nextEntry(rest) {
-		if string(key) == want || validUTF8(string(key)) == want {
+		if string(key) == want || str.Valid(string(key)) == want {
 			found = value
 		}
 	}
-	return validUTF8(string(found))
+	return str.Valid(string(found))
 }
 
 // scanRetryInfo reads the delay of a google.rpc.RetryInfo, 0 if it has none or a

@@ -21,6 +21,7 @@ import (
 	spb "google.golang.org/genproto/googleapis/rpc/status"
 
 	errorsv1 "github.com/openyuanrong/statusmap/gen/yuanrong/errors/v1"
+	"github.com/openyuanrong/statusmap/mapping/internal/str"
 )
 
 // The seeds of the fuzz targets that are well-formed are added here. What is damaged, or
@@ -35,7 +36,7 @@ func FuzzWire(f *testing.F) {
 	f.Add("a.b", int32(7), "REASON", "%\n错误", uint8(2), int64(3_600_000), "r", "k\x00重", []byte("x"))
 	f.Fuzz(func(t *testing.T, domain string, number int32, reason, message string, class uint8, ms int64, id, metadata string, foreign []byte) {
 		for _, s := range []*string{&domain, &reason, &message, &id} {
-			*s = validUTF8(*s)
+			*s = str.Valid(*s)
 		}
 		number = max(1, number)
 		retry := Retry{RetryClass(class), time.Duration(ms) * time.Millisecond}.normal()
@@ -142,7 +143,7 @@ func FuzzFit(f *testing.F) {
 	f.Add(false, strings.Repeat("m", 900), strings.Repeat("r", 128), words("code\x002147483647\x00key\x00"+strings.Repeat("v", 400), 3), "", uint16(0))
 	urls := [...]string{"a/b", typePrefix + "google.rpc.LocalizedMessage", typePrefix + debugInfoType, "google.rpc.Help", "", errorInfoURL, googleInfoURL, retryInfoURL}
 	f.Fuzz(func(t *testing.T, plain bool, message, id, metadata, foreign string, limit uint16) {
-		message, id = validUTF8(message), validRequestID(id)
+		message, id = str.Valid(message), validRequestID(id)
 		name := strings.Repeat("N", maxName)
 		d := draft{
 			grpc: codes.Unauthenticated, message: message, metadata: pairsOf(metadata),

@@ -17,6 +17,7 @@ import (
 	spb "google.golang.org/genproto/googleapis/rpc/status"
 
 	errorsv1 "github.com/openyuanrong/statusmap/gen/yuanrong/errors/v1"
+	"github.com/openyuanrong/statusmap/mapping/internal/str"
 	"github.com/openyuanrong/statusmap/mapping/rpcerr"
 )
 
@@ -70,7 +71,7 @@ func OfOdd(code, message string) Error {
 // status. So it can be relayed like any other, and a number that no catalogue lists
 // is kept. Where d has to guess the code, a longer delay counts.
 func (t Error) Decode(d *rpcerr.Decoder) *rpcerr.Error {
-	st := &spb.Status{Code: int32(t.GRPC), Message: UTF8(t.Message)}
+	st := &spb.Status{Code: int32(t.GRPC), Message: str.Valid(t.Message)}
 	if t.Number != 0 && t.Domain != "" {
 		st.Details = t.details()
 	}
@@ -84,13 +85,13 @@ func (t Error) Decode(d *rpcerr.Decoder) *rpcerr.Error {
 func (t Error) details() []*anypb.Any {
 	details := []proto.Message{
 		&errorsv1.ErrorInfo{
-			Domain: UTF8(t.Domain),
+			Domain: str.Valid(t.Domain),
 			Number: t.Number,
 			Retry: &errorsv1.RetryHint{
 				Class:   errorsv1.RetryClass(t.Retry.Class),
 				DelayMs: uint32(min(max(0, t.Retry.Delay), rpcerr.MaxRetryDelay).Milliseconds()),
 			},
-			RequestId: UTF8(t.RequestID),
+			RequestId: str.Valid(t.RequestID),
 		},
 		t.googleInfo(),
 	}
@@ -108,12 +109,12 @@ func (t Error) details() []*anypb.Any {
 }
 
 func (t Error) googleInfo() *errdetails.ErrorInfo {
-	info := &errdetails.ErrorInfo{Reason: UTF8(t.Reason), Domain: UTF8(t.Domain)}
+	info := &errdetails.ErrorInfo{Reason: str.Valid(t.Reason), Domain: str.Valid(t.Domain)}
 	for k, v := range t.Metadata {
 		if info.Metadata == nil {
 			info.Metadata = make(map[string]string, len(t.Metadata))
 		}
-		info.Metadata[UTF8(k)] = UTF8(v)
+		info.Metadata[str.Valid(k)] = str.Valid(v)
 	}
 	return info
 }
@@ -157,7 +158,3 @@ func Printed(catalogs []*rpcerr.Catalog, value string) rpcerr.Code {
 	}
 	return rpcerr.Code{}
 }
-
-// UTF8 returns s with invalid bytes replaced, for a string field that holds one
-// makes a whole message unsendable.
-func UTF8(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }
