@@ -44,7 +44,7 @@ type placer struct {
 
 func newPlacer(plugin *protogen.Plugin) *placer {
 	p := &placer{
-		relative: sourceRelative(plugin.Request),
+		relative: parameter(plugin.Request, "paths") == "source_relative",
 		messages: map[string]*protogen.File{},
 		taken:    map[string]protoreflect.EnumDescriptor{},
 	}

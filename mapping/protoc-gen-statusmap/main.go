@@ -278,14 +278,14 @@ func respond(req *pluginpb.CodeGeneratorRequest) (*pluginpb.CodeGeneratorRespons
 	return plugin.Response(), nil
 }
 
-// sourceRelative reports whether file names follow the proto files and not the
-// import paths. protogen knows, but does not tell.
-func sourceRelative(req *pluginpb.CodeGeneratorRequest) bool {
-	relative := false
+// parameter returns the value of a parameter that protogen knows, but does not tell: "" if
+// it was not given. As there, the last counts.
+func parameter(req *pluginpb.CodeGeneratorRequest, name string) string {
+	last := ""
 	for _, param := range strings.Split(req.GetParameter(), ",") {
-		if value, ok := strings.CutPrefix(param, "paths="); ok {
-			relative = value == "source_relative"
+		if value, ok := strings.CutPrefix(param, name+"="); ok {
+			last = value
 		}
 	}
-	return relative
+	return last
 }

@@ -9,7 +9,6 @@ import (
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/compiler/protogen"
-	"google.golang.org/protobuf/types/pluginpb"
 
 	catalogv1 "github.com/openyuanrong/statusmap/gen/yuanrong/catalog/v1"
 	"github.com/openyuanrong/statusmap/mapping/internal/httpcode"
@@ -89,8 +88,9 @@ func emitPages(plugin *protogen.Plugin, name string, catalogues []*catalogue) {
 	} else {
 		pages[0].other = ""
 	}
+	module := parameter(plugin.Request, "module") // taken off every file name again
 	for _, p := range pages {
-		p.emit(plugin.NewGeneratedFile(path.Join(moduleOf(plugin.Request), p.name), ""), catalogues)
+		p.emit(plugin.NewGeneratedFile(path.Join(module, p.name), ""), catalogues)
 	}
 }
 
@@ -103,18 +103,6 @@ func hasChinese(catalogues []*catalogue) bool {
 		}
 	}
 	return false
-}
-
-// moduleOf returns the prefix that protogen takes off every file name, and does not
-// tell.
-func moduleOf(req *pluginpb.CodeGeneratorRequest) string {
-	module := ""
-	for _, param := range strings.Split(req.GetParameter(), ",") {
-		if value, ok := strings.CutPrefix(param, "module="); ok {
-			module = value
-		}
-	}
-	return module
 }
 
 func (p page) emit(g *protogen.GeneratedFile, catalogues []*catalogue) {
