@@ -181,7 +181,7 @@ func TestSizeIsWhatGRPCCounts(t *testing.T) {
 		errs = append(errs, row.err)
 	}
 	random := rand.New(rand.NewPCG(1, 2))
-	for range 200 {
+	for range 50 {
 		errs = append(errs, randomError(random))
 	}
 	for i, err := range errs {

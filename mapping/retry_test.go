@@ -92,7 +92,7 @@ func TestAdviseAllocations(t *testing.T) {
 // another one and goes on. Whoever else may repeat a call, nobody else can do that.
 func ExampleAdvise() {
 	// What a client gets from a server whose instance a1 has exited.
-	gone := sdk.InstanceExited.Errorf("instance a1 has exited").GRPCStatus().Err()
+	gone := sdk.InstanceExited.Errorf("instance a1 has exited").RetryAfter(time.Millisecond).GRPCStatus().Err()
 	invoke := func(instance string) error {
 		if instance == "a1" {
 			return gone
@@ -114,6 +114,6 @@ func ExampleAdvise() {
 		break
 	}
 	// Output:
-	// rpc error: code = Aborted desc = instance a1 has exited: start over after 200ms
+	// rpc error: code = Aborted desc = instance a1 has exited: start over after 1ms
 	// with instance b2: <nil>
 }
