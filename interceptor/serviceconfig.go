@@ -52,11 +52,9 @@ type ServiceConfig struct {
 	Retry RetryPolicy
 	// Codes are those after which a call is repeated. The default is UNAVAILABLE,
 	// RESOURCE_EXHAUSTED and ABORTED: those for which our servers say so where a call
-	// must not be repeated. INTERNAL and UNKNOWN may be added. The others are refused:
-	// OK always, and unless AnyCode is set CANCELLED and DEADLINE_EXCEEDED, where the
-	// caller's time is over, and codes that do not get better by repeating.
-	Codes   []codes.Code
-	AnyCode bool
+	// must not be repeated. INTERNAL and UNKNOWN may be added. All others are refused:
+	// repeating does not help against them, or the caller's time is over.
+	Codes []codes.Code
 
 	// Methods are settings for methods, "/package.Service/Method", or for all methods
 	// of a service, "/package.Service/". The most specific counts alone, as in gRPC.
@@ -238,7 +236,7 @@ func (c ServiceConfig) retryPolicy() (*jsonRetryPolicy, error) {
 	}
 	for _, grpcCode := range list {
 		name := code.Code(grpcCode).String()
-		check(c.isRetryable(grpcCode), "code %s is not to be retried", name)
+		check(isRetryable(grpcCode), "code %s is not to be retried", name)
 		if !slices.Contains(j.RetryableStatusCodes, name) {
 			j.RetryableStatusCodes = append(j.RetryableStatusCodes, name)
 		}
@@ -247,11 +245,8 @@ func (c ServiceConfig) retryPolicy() (*jsonRetryPolicy, error) {
 }
 
 // isRetryable reports whether the policy may list a code.
-func (c ServiceConfig) isRetryable(grpcCode codes.Code) bool {
-	if grpcCode == codes.OK || grpcCode > codes.Unauthenticated {
-		return false
-	}
-	return c.AnyCode || isPolicyCode(grpcCode) || grpcCode == codes.Internal || grpcCode == codes.Unknown
+func isRetryable(grpcCode codes.Code) bool {
+	return isPolicyCode(grpcCode) || grpcCode == codes.Internal || grpcCode == codes.Unknown
 }
 
 // services returns all services, in the order given.
