@@ -83,9 +83,9 @@ func (r Rule) AfterMessages(n int) Rule {
 }
 
 // Unsent makes the calls of a client fail as if they never left, with no connection
-// to the server, and streams in being opened. Else a client takes it that the server was reached, which decides
-// about its retries. It is for errors without a platform code, and has no effect on
-// a server.
+// to the server, and streams in being opened. Else a client takes it that the server
+// was reached, which decides about its retries. It is for errors without a platform
+// code, and has no effect on a server.
 func (r Rule) Unsent() Rule {
 	r.unsent = true
 	return r

@@ -113,9 +113,9 @@
 // version. The folder of its own is what keeps the descriptors of the options out
 // of programs that use the codes. Only that package is free of them: what protoc-gen-go
 // makes of the proto file links them, and so does every program that uses a message with
-// the same go_package. To spare them, give the enum a proto package of its own. With go_package ("import/path" or
-// "import/path;name") it is that package; this needs file names that follow
-// import paths, so it cannot go with paths=source_relative.
+// the same go_package. To spare them, give the enum a proto package of its own. With
+// go_package ("import/path" or "import/path;name") it is that package; this needs file
+// names that follow import paths, so it cannot go with paths=source_relative.
 //
 // The plugin takes the parameters that all Go plugins take: module=, paths= and
 // M<file>=<import path>.
