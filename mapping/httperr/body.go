@@ -221,12 +221,3 @@ func (t *text) UnmarshalJSON(b []byte) error {
 	}
 	return nil
 }
-
-func firstNonEmpty(values ...string) string {
-	for _, v := range values {
-		if v != "" {
-			return v
-		}
-	}
-	return ""
-}

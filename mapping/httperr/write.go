@@ -1,6 +1,7 @@
 package httperr
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"net/http"
@@ -53,9 +54,9 @@ const (
 //
 // Nothing else may have been written before, and nothing may be written after it.
 // Headers that describe the body or the result of a success, such as Content-Length, Etag
-// and Location, are removed; all others stay, Content-Encoding too: whoever has set it before
-// compresses what is written. A body that would be longer than [MaxBody] goes without metadata, and with the message
-// that a gRPC client would get.
+// and Location, are removed; all others stay, Content-Encoding too: whoever has set it
+// compresses what is written. A body that would be longer than [MaxBody] goes without
+// metadata, and with the message that a gRPC client would get.
 func Write(w http.ResponseWriter, err error) {
 	if err == nil {
 		return
@@ -90,7 +91,7 @@ func WriteStatus(w http.ResponseWriter, status int, message string) {
 		status = http.StatusInternalServerError
 	}
 	data, _ := json.Marshal(body{
-		Code: int32(status), Message: firstNonEmpty(message, nameOf(status)), GRPCCode: code.Code(grpcCodeOf(status)).String(),
+		Code: int32(status), Message: cmp.Or(message, nameOf(status)), GRPCCode: code.Code(grpcCodeOf(status)).String(),
 	})
 	answer(w, status, data, "", "")
 }
@@ -142,5 +143,5 @@ func inSeconds(delay time.Duration) time.Duration {
 
 // nameOf returns the name of an HTTP status.
 func nameOf(status int) string {
-	return firstNonEmpty(http.StatusText(status), "HTTP status "+strconv.Itoa(status))
+	return cmp.Or(http.StatusText(status), "HTTP status "+strconv.Itoa(status))
 }

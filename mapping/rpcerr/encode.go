@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"unicode/utf8"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -14,6 +15,8 @@ import (
 	"google.golang.org/protobuf/types/known/anypb"
 
 	spb "google.golang.org/genproto/googleapis/rpc/status"
+
+	"github.com/openyuanrong/statusmap/mapping/internal/str"
 )
 
 // The budget of a status: how many bytes of header list it may take, counted as
@@ -211,11 +214,11 @@ func (e *Error) withRetryInfo(with bool) *Error {
 
 // isValid reports whether gRPC will send the status whole.
 func isValid(st *spb.Status) bool {
-	if !isErrorCode(codes.Code(st.GetCode())) || validUTF8(st.GetMessage()) != st.GetMessage() {
+	if !isErrorCode(codes.Code(st.GetCode())) || !utf8.ValidString(st.GetMessage()) {
 		return false
 	}
 	for _, d := range st.GetDetails() {
-		if validUTF8(d.GetTypeUrl()) != d.GetTypeUrl() {
+		if !utf8.ValidString(d.GetTypeUrl()) {
 			return false
 		}
 	}
@@ -564,7 +567,7 @@ func (d *draft) cutMessage(budget, floor int) {
 	all := cutPercent(d.message, budget) // more never fits
 	cutTo := func(n int) {
 		if d.message = all; n < len(all) {
-			d.message = strings.TrimRight(cut(all, n), " ")
+			d.message = strings.TrimRight(str.Cut(all, n), " ")
 		}
 	}
 	over := sort.Search(len(all)-least, func(n int) bool { cutTo(len(all) - n); return d.fits(budget) })
@@ -581,7 +584,7 @@ func cutPercent(s string, limit int) string {
 			size += 2
 		}
 		if size > limit {
-			return strings.TrimRight(cut(s, i), " ")
+			return strings.TrimRight(str.Cut(s, i), " ")
 		}
 	}
 	return s

@@ -95,7 +95,3 @@ func isValidKey(key string) bool {
 func keyByte(b byte) bool {
 	return b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z' || b >= '0' && b <= '9' || b == '-' || b == '_'
 }
-
-func validUTF8(s string) string { return str.Valid(s) }
-
-func cut(s string, limit int) string { return str.Cut(s, limit) }
