@@ -34,8 +34,9 @@ type facts struct {
 	ZH, ZHRemedy, EN, ENR string
 }
 
-// golden reads testdata/catalog.tsv, the platform's documentation in one line per
-// code.
+// golden reads testdata/catalog.tsv, which has one line for each code that the platform
+// has documented: what the documentation says, and what this project adds to it, such as
+// gRPC code, retry class and the remedies of rest.yuanrong.
 func golden(t *testing.T) []facts {
 	t.Helper()
 	b, err := os.ReadFile("testdata/catalog.tsv")
@@ -78,7 +79,7 @@ func compareFacts(a, b facts) int {
 	return int(a.Number) - int(b.Number)
 }
 
-// What the platform has documented stays as it is. Later codes stand in the proto alone.
+// What is said of the documented codes stays as it is. Later codes stand in the proto alone.
 func TestCatalogsSayWhatIsDocumented(t *testing.T) {
 	want := golden(t)
 	if len(want) != 109 {

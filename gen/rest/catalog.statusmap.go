@@ -24,480 +24,540 @@ import (
 const Domain = "rest.yuanrong"
 
 // SessionConfigInvalid (4037): The instance session that the user gave is invalid.
+// Correct the session's configuration and call again.
 //
-// 用户指定实例会话不合法。
+// 用户指定实例会话不合法。 修正会话配置,重新调用。
 //
 // gRPC INVALID_ARGUMENT; retry: NEVER.
 // Documented message: "session config invalid".
 var SessionConfigInvalid = rpcerr.CodeOf(&row4037)
 
 // FunctionNameExist (4101): A function of this name exists.
+// Choose another name, or update the function that has it.
 //
-// 函数名已存在。
+// 函数名已存在。 换用其他函数名,或更新该函数。
 //
 // gRPC ALREADY_EXISTS; retry: NEVER.
 // Documented message: "FunctionNameExist".
 var FunctionNameExist = rpcerr.CodeOf(&row4101)
 
 // AliasNameAlreadyExists (4102): An alias of this name exists.
+// Choose another name, or update the alias that has it.
 //
-// 别名已存在。
+// 别名已存在。 换用其他别名,或更新该别名。
 //
 // gRPC ALREADY_EXISTS; retry: NEVER.
 // Documented message: "AliasNameAlreadyExists".
 var AliasNameAlreadyExists = rpcerr.CodeOf(&row4102)
 
 // TotalRoutingWeightNotOneHundred (4103): The routing weights do not add up to 100.
+// Change the weights so that they add up to 100, and call again.
 //
-// 总路由权重不是 100。
+// 总路由权重不是 100。 调整权重,使总和为 100,重新调用。
 //
 // gRPC INVALID_ARGUMENT; retry: NEVER.
 // Documented message: "TotalRoutingWeightNotOneHundred".
 var TotalRoutingWeightNotOneHundred = rpcerr.CodeOf(&row4103)
 
 // InvalidUserParam (4104): A parameter given by the user is invalid.
+// Correct the parameter that the message names and call again.
 //
-// 用户输入参数无效。
+// 用户输入参数无效。 根据 message 提示,修正参数,重新调用。
 //
 // gRPC INVALID_ARGUMENT; retry: NEVER.
 // Documented message: "InvalidUserParam".
 var InvalidUserParam = rpcerr.CodeOf(&row4104)
 
 // FunctionVersionDeletionForbidden (4105): The function version has an alias and so cannot be deleted.
+// Delete the alias first, or let it name another version.
 //
-// 函数版本有别名,因此不能删除。
+// 函数版本有别名,因此不能删除。 先删除该别名,或将其指向其他版本。
 //
 // gRPC FAILED_PRECONDITION; retry: NEVER.
 // Documented message: "FunctionVersionDeletionForbidden".
 var FunctionVersionDeletionForbidden = rpcerr.CodeOf(&row4105)
 
 // LayerVersionSizeOutOfLimit (4106): The layer version exceeds the limit.
+// Make the layer version smaller.
 //
-// 层版本超出限制。
+// 层版本超出限制。 减小该层版本的大小。
 //
 // gRPC INVALID_ARGUMENT; retry: NEVER.
 // Documented message: "LayerVersionSizeOutOfLimit".
 var LayerVersionSizeOutOfLimit = rpcerr.CodeOf(&row4106)
 
 // TenantLayerSizeOutOfLimit (4107): The tenant's layers exceed the size limit.
+// Delete layers that are no longer needed, or have the limit raised.
 //
-// 租户层大小超出限制。
+// 租户层大小超出限制。 删除不再需要的层,或申请提高上限。
 //
 // gRPC RESOURCE_EXHAUSTED; retry: NEVER.
 // Documented message: "TenantLayerSizeOutOfLimit".
 var TenantLayerSizeOutOfLimit = rpcerr.CodeOf(&row4107)
 
 // LayerVersionNumOutOfLimit (4108): The layer has too many versions.
+// Delete versions that are no longer needed, or have the limit raised.
 //
-// 层版本号超出限制。
+// 层版本号超出限制。 删除不再需要的版本,或申请提高上限。
 //
 // gRPC RESOURCE_EXHAUSTED; retry: NEVER.
 // Documented message: "LayerVersionNumOutOfLimit".
 var LayerVersionNumOutOfLimit = rpcerr.CodeOf(&row4108)
 
 // TriggerNumOutOfLimit (4109): The function has too many triggers.
+// Delete triggers that are no longer needed, or have the limit raised.
 //
-// 函数触发器数量超出限制。
+// 函数触发器数量超出限制。 删除不再需要的触发器,或申请提高上限。
 //
 // gRPC RESOURCE_EXHAUSTED; retry: NEVER.
 // Documented message: "TriggerNumOutOfLimit".
 var TriggerNumOutOfLimit = rpcerr.CodeOf(&row4109)
 
 // FunctionVersionOutOfLimit (4110): The function has too many versions.
+// Delete versions that are no longer needed, or have the limit raised.
 //
-// 函数版本超过限制。
+// 函数版本超过限制。 删除不再需要的版本,或申请提高上限。
 //
 // gRPC RESOURCE_EXHAUSTED; retry: NEVER.
 // Documented message: "FunctionVersionOutOfLimit".
 var FunctionVersionOutOfLimit = rpcerr.CodeOf(&row4110)
 
 // AliasOutOfLimit (4111): The function has too many aliases.
+// Delete aliases that are no longer needed, or have the limit raised.
 //
-// 函数别名数超过限制。
+// 函数别名数超过限制。 删除不再需要的别名,或申请提高上限。
 //
 // gRPC RESOURCE_EXHAUSTED; retry: NEVER.
 // Documented message: "AliasOutOfLimit".
 var AliasOutOfLimit = rpcerr.CodeOf(&row4111)
 
 // LayerIsUsed (4112): A function uses the layer, so it cannot be deleted.
+// Remove the layer from the functions that use it first.
 //
-// 如果函数使用该层,则不能删除。
+// 如果函数使用该层,则不能删除。 先将该层从使用它的函数中移除。
 //
 // gRPC FAILED_PRECONDITION; retry: NEVER.
 // Documented message: "LayerIsUsed".
 var LayerIsUsed = rpcerr.CodeOf(&row4112)
 
 // LayerVersionNotFound (4113): The layer version has not been created.
+// Create the layer version first, or name another one.
 //
-// 层版本未创建。
+// 层版本未创建。 先创建该层版本,或指定其他层版本。
 //
 // gRPC NOT_FOUND; retry: NEVER.
 // Documented message: "LayerVersionNotFound".
 var LayerVersionNotFound = rpcerr.CodeOf(&row4113)
 
 // RepeatedPublishmentError (4114): The release does not differ from the one before.
+// Publish only after a change; there is nothing to do otherwise.
 //
-// 两次发布没有区别。
+// 两次发布没有区别。 修改后再发布;没有修改则无需处理。
 //
 // gRPC ALREADY_EXISTS; retry: NEVER.
 // Documented message: "RepeatedPublishmentError".
 var RepeatedPublishmentError = rpcerr.CodeOf(&row4114)
 
 // FunctionNotFound (4115): The function was never created or has been deleted.
+// Create the function first, or name another one.
 //
-// 函数未创建或已删除。
+// 函数未创建或已删除。 先创建该函数,或指定其他函数。
 //
 // gRPC NOT_FOUND; retry: NEVER.
 // Documented message: "FunctionNotFound".
 var FunctionNotFound = rpcerr.CodeOf(&row4115)
 
 // FunctionVersionNotFound (4116): The function version was never created or has been deleted.
+// Publish the version first, or name another one.
 //
-// 函数版本未创建或已删除。
+// 函数版本未创建或已删除。 先发布该版本,或指定其他版本。
 //
 // gRPC NOT_FOUND; retry: NEVER.
 // Documented message: "FunctionVersionNotFound".
 var FunctionVersionNotFound = rpcerr.CodeOf(&row4116)
 
 // AliasNameNotFound (4117): The alias was never created or has been deleted.
+// Create the alias first, or name another one.
 //
-// 别名未创建或已删除。
+// 别名未创建或已删除。 先创建该别名,或指定其他别名。
 //
 // gRPC NOT_FOUND; retry: NEVER.
 // Documented message: "AliasNameNotFound".
 var AliasNameNotFound = rpcerr.CodeOf(&row4117)
 
 // TriggerNotFound (4118): The trigger was never created or has been deleted.
+// Create the trigger first, or name another one.
 //
-// 触发器未创建或已删除。
+// 触发器未创建或已删除。 先创建该触发器,或指定其他触发器。
 //
 // gRPC NOT_FOUND; retry: NEVER.
 // Documented message: "TriggerNotFound".
 var TriggerNotFound = rpcerr.CodeOf(&row4118)
 
 // LayerNotFound (4119): The layer was never created or has been deleted.
+// Create the layer first, or name another one.
 //
-// 层未创建或已删除。
+// 层未创建或已删除。 先创建该层,或指定其他层。
 //
 // gRPC NOT_FOUND; retry: NEVER.
 // Documented message: "LayerNotFound".
 var LayerNotFound = rpcerr.CodeOf(&row4119)
 
 // PoolNotFound (4120): The pool was never created or has been deleted.
+// Create the pool first, or name another one.
 //
-// 池未创建或已删除。
+// 池未创建或已删除。 先创建该池,或指定其他池。
 //
 // gRPC NOT_FOUND; retry: NEVER.
 // Documented message: "PoolNotFound".
 var PoolNotFound = rpcerr.CodeOf(&row4120)
 
 // PageInfoError (4123): The page lies outside the list.
+// Ask for a page that the list has; it may have more later.
 //
-// 页面信息超出列表边界。
+// 页面信息超出列表边界。 请求列表范围内的页;列表之后可能会变长。
 //
 // gRPC OUT_OF_RANGE; retry: NEVER.
 // Documented message: "PageInfoError".
 var PageInfoError = rpcerr.CodeOf(&row4123)
 
 // TriggerPathRepeated (4124): Another trigger uses this path.
+// Choose another path, or delete the trigger that has it.
 //
-// 触发器的路径被其他触发器使用。
+// 触发器的路径被其他触发器使用。 换用其他路径,或删除占用该路径的触发器。
 //
 // gRPC ALREADY_EXISTS; retry: NEVER.
 // Documented message: "TriggerPathRepeated".
 var TriggerPathRepeated = rpcerr.CodeOf(&row4124)
 
 // DuplicateCompatibleRuntimes (4125): The list of compatible runtimes holds duplicates.
+// Name each runtime once.
 //
-// 在兼容运行时列表中发现重复项。
+// 在兼容运行时列表中发现重复项。 每个运行时只列出一次。
 //
 // gRPC INVALID_ARGUMENT; retry: NEVER.
 // Documented message: "DuplicateCompatibleRuntimes".
 var DuplicateCompatibleRuntimes = rpcerr.CodeOf(&row4125)
 
 // CompatibleRuntimeError (4126): Some compatible runtimes are not in the configured list.
+// Name only runtimes that the platform is configured with.
 //
-// 一些兼容的运行时不在配置列表中。
+// 一些兼容的运行时不在配置列表中。 只使用平台已配置的运行时。
 //
 // gRPC INVALID_ARGUMENT; retry: NEVER.
 // Documented message: "CompatibleRuntimeError".
 var CompatibleRuntimeError = rpcerr.CodeOf(&row4126)
 
 // ZipFileCountError (4127): The zip archive holds more files than configured.
+// Pack fewer files.
 //
-// zip 文件中的文件数量超出配置限制。
+// zip 文件中的文件数量超出配置限制。 减少打包的文件数量。
 //
 // gRPC INVALID_ARGUMENT; retry: NEVER.
 // Documented message: "ZipFileCountError".
 var ZipFileCountError = rpcerr.CodeOf(&row4127)
 
 // ZipFilePathError (4128): The zip archive holds invalid file paths.
+// Correct the paths and pack the archive again.
 //
-// zip 文件中的某些文件路径无效。
+// zip 文件中的某些文件路径无效。 修正文件路径,重新打包。
 //
 // gRPC INVALID_ARGUMENT; retry: NEVER.
 // Documented message: "ZipFilePathError".
 var ZipFilePathError = rpcerr.CodeOf(&row4128)
 
 // ZipFileUnzipSizeError (4129): The unpacked archive exceeds the configured size.
+// Pack less; what counts here is the size after unpacking.
 //
-// 解压缩文件大小超过配置限制。
+// 解压缩文件大小超过配置限制。 减少打包内容;此处限制的是解压后的大小。
 //
 // gRPC INVALID_ARGUMENT; retry: NEVER.
 // Documented message: "ZipFileUnzipSizeError".
 var ZipFileUnzipSizeError = rpcerr.CodeOf(&row4129)
 
 // ZipFileSizeError (4130): The archive exceeds the configured size.
+// Make the archive itself smaller; what counts here is the size before unpacking.
 //
-// 压缩包大小超出配置限制。
+// 压缩包大小超出配置限制。 减小压缩包;此处限制的是解压前的大小。
 //
 // gRPC INVALID_ARGUMENT; retry: NEVER.
 // Documented message: "ZipFileSizeError".
 var ZipFileSizeError = rpcerr.CodeOf(&row4130)
 
 // RevisionIDError (4134): The revision ID differs from the stored entry's.
+// Somebody changed the entry meanwhile: read it again, then repeat the change with its new revision ID.
 //
-// 请求的修订 ID 与存储中操作的条目 ID 不匹配。
+// 请求的修订 ID 与存储中操作的条目 ID 不匹配。 条目已被他人修改:重新读取,再使用新的修订 ID 重做修改。
 //
 // gRPC ABORTED; retry: HIGHER_LEVEL.
 // Documented message: "RevisionIDError".
 var RevisionIDError = rpcerr.CodeOf(&row4134)
 
 // SaveFileError (121016): A temporary file could not be saved while processing the package's archive.
+// Wait, then repeat the request: nothing was stored.
 //
-// 处理包的 zip 文件时,保存临时文件时出错。
+// 处理包的 zip 文件时,保存临时文件时出错。 间隔一定时间后重试:尚未保存任何内容。
 //
 // gRPC INTERNAL; retry: SAFE, after 1s.
 // Documented message: "SaveFileError".
 var SaveFileError = rpcerr.CodeOf(&row121016)
 
 // UploadFileError (121017): The package's archive could not be uploaded.
+// Part of the archive may have been stored, so repeat the request only if it is idempotent.
 //
-// 上传文件时处理包 zip 文件出错。
+// 上传文件时处理包 zip 文件出错。 压缩包可能已部分保存,仅当请求幂等时才可重试。
 //
 // gRPC UNAVAILABLE; retry: IDEMPOTENT, after 1s.
 // Documented message: "UploadFileError".
 var UploadFileError = rpcerr.CodeOf(&row121017)
 
 // EmptyAliasAndVersion (121018): Both the alias and the version are empty.
+// Give an alias or a version.
 //
-// 别名名称和版本为空。
+// 别名名称和版本为空。 指定别名或版本。
 //
 // gRPC INVALID_ARGUMENT; retry: NEVER.
 // Documented message: "EmptyAliasAndVersion".
 var EmptyAliasAndVersion = rpcerr.CodeOf(&row121018)
 
 // ReadingPackageTimeout (121019): Reading the package took too long.
+// Wait, then repeat the request: nothing was stored.
 //
-// 读取软件包时超时。
+// 读取软件包时超时。 间隔一定时间后重试:尚未保存任何内容。
 //
 // gRPC DEADLINE_EXCEEDED; retry: SAFE, after 1s.
 // Documented message: "ReadingPackageTimeout".
 var ReadingPackageTimeout = rpcerr.CodeOf(&row121019)
 
 // BucketNotFound (121026): No bucket is known for the business ID.
+// Configure a bucket for the business ID, or name another ID.
 //
-// 未找到特定业务 ID 的桶信息。
+// 未找到特定业务 ID 的桶信息。 为该业务 ID 配置桶,或指定其他业务 ID。
 //
 // gRPC NOT_FOUND; retry: NEVER.
 // Documented message: "BucketNotFound".
 var BucketNotFound = rpcerr.CodeOf(&row121026)
 
 // ZipFileError (121029): The package's archive could not be processed.
+// Check that the archive is a valid zip file and pack it again.
 //
-// 处理包的 zip 文件时出错。
+// 处理包的 zip 文件时出错。 检查压缩包是否为有效的 zip 文件,重新打包。
 //
 // gRPC INVALID_ARGUMENT; retry: NEVER.
 // Documented message: "ZipFileError".
 var ZipFileError = rpcerr.CodeOf(&row121029)
 
 // DownloadFileError (121030): Package storage did not give a pre-signed download URL.
+// Wait until the storage is back, then repeat the request if it is idempotent.
 //
-// 从包存储中获取预签名下载 URL 时出错。
+// 从包存储中获取预签名下载 URL 时出错。 等待包存储恢复,仅当请求幂等时才可重试。
 //
 // gRPC UNAVAILABLE; retry: IDEMPOTENT, after 1s.
 // Documented message: "DownloadFileError".
 var DownloadFileError = rpcerr.CodeOf(&row121030)
 
 // DeleteFileError (121032): An object could not be deleted from package storage.
+// The object may be gone all the same, so repeat the request only if it is idempotent.
 //
-// 删除包存储对象时出错。
+// 删除包存储对象时出错。 对象可能已被删除,仅当请求幂等时才可重试。
 //
 // gRPC UNAVAILABLE; retry: IDEMPOTENT, after 1s.
 // Documented message: "DeleteFileError".
 var DeleteFileError = rpcerr.CodeOf(&row121032)
 
 // InvalidFunctionLayer (121036): The layer belongs to another tenant than the request.
+// Use a layer of the tenant that the request is made for.
 //
-// 该层的租户信息与其请求的上下文不匹配。
+// 该层的租户信息与其请求的上下文不匹配。 使用请求所属租户的层。
 //
 // gRPC PERMISSION_DENIED; retry: NEVER.
 // Documented message: "InvalidFunctionLayer".
 var InvalidFunctionLayer = rpcerr.CodeOf(&row121036)
 
 // InvalidQueryURN (121046): The URN in the query is invalid.
+// Correct the URN and call again.
 //
-// 查询请求中的 URN 无效。
+// 查询请求中的 URN 无效。 修正 URN,重新调用。
 //
 // gRPC INVALID_ARGUMENT; retry: NEVER.
 // Documented message: "InvalidQueryURN".
 var InvalidQueryURN = rpcerr.CodeOf(&row121046)
 
 // InvalidQualifier (121047): The qualifier (a version or an alias) is invalid.
+// Correct the version or the alias and call again.
 //
-// 请求中的限定符无效,它表示版本或别名。
+// 请求中的限定符无效,它表示版本或别名。 修正版本或别名,重新调用。
 //
 // gRPC INVALID_ARGUMENT; retry: NEVER.
 // Documented message: "InvalidQualifier".
 var InvalidQualifier = rpcerr.CodeOf(&row121047)
 
 // ReadBodyError (121048): The body of the HTTP request could not be processed.
+// Send a complete body of the announced length.
 //
-// 处理 HTTP 请求的正文时发生错误。
+// 处理 HTTP 请求的正文时发生错误。 发送完整的正文,长度与声明一致。
 //
 // gRPC INVALID_ARGUMENT; retry: NEVER.
 // Documented message: "ReadBodyError".
 var ReadBodyError = rpcerr.CodeOf(&row121048)
 
 // AuthCheckError (121049): The HTTP request could not be authenticated.
+// Send valid credentials.
 //
-// 当身份验证 HTTP 请求时发生错误。
+// 当身份验证 HTTP 请求时发生错误。 提供有效的身份凭证。
 //
 // gRPC UNAUTHENTICATED; retry: NEVER.
 // Documented message: "AuthCheckError".
 var AuthCheckError = rpcerr.CodeOf(&row121049)
 
 // InvalidJSONBody (121052): The body of the HTTP request is not valid JSON.
+// Correct the body and call again.
 //
-// 解析 HTTP 请求的正文为 JSON 格式时出错。
+// 解析 HTTP 请求的正文为 JSON 格式时出错。 修正正文,重新调用。
 //
 // gRPC INVALID_ARGUMENT; retry: NEVER.
 // Documented message: "InvalidJSONBody".
 var InvalidJSONBody = rpcerr.CodeOf(&row121052)
 
 // TriggerIDNotFound (121057): Storage does not hold the requested trigger ID.
+// Create the trigger first, or name another one.
 //
-// 请求中的触发器 ID 在存储中找不到。
+// 请求中的触发器 ID 在存储中找不到。 先创建该触发器,或指定其他触发器。
 //
 // gRPC NOT_FOUND; retry: NEVER.
 // Documented message: "TriggerIDNotFound".
 var TriggerIDNotFound = rpcerr.CodeOf(&row121057)
 
 // FunctionNameFormatErr (121058): The function name has the wrong format.
+// Correct the name and call again.
 //
-// 存储中函数名称格式错误。
+// 存储中函数名称格式错误。 修正函数名称,重新调用。
 //
 // gRPC INVALID_ARGUMENT; retry: NEVER.
 // Documented message: "FunctionNameFormatErr".
 var FunctionNameFormatErr = rpcerr.CodeOf(&row121058)
 
 // KVNotFound (122001): etcd does not hold the key.
+// Create the key first, or name another one.
 //
-// etcd 没有这样的 kv。
+// etcd 没有这样的 kv。 先创建该键,或指定其他键。
 //
 // gRPC NOT_FOUND; retry: NEVER.
 // Documented message: "KVNotFound".
 var KVNotFound = rpcerr.CodeOf(&row122001)
 
 // EtcdError (122002): etcd failed.
+// The operation may have been carried out, so repeat the request only if it is idempotent.
 //
-// etcd 中的错误。
+// etcd 中的错误。 操作可能已执行,仅当请求幂等时才可重试。
 //
 // gRPC UNAVAILABLE; retry: IDEMPOTENT, after 1s.
 // Documented message: "EtcdError".
 var EtcdError = rpcerr.CodeOf(&row122002)
 
 // TransactionFailed (122003): An etcd transaction failed.
+// Read the current state again, then start a new transaction from it.
 //
-// etcd 事务出错。
+// etcd 事务出错。 重新读取当前状态,再据此发起新的事务。
 //
 // gRPC ABORTED; retry: HIGHER_LEVEL, after 500ms.
 // Documented message: "TransactionFailed".
 var TransactionFailed = rpcerr.CodeOf(&row122003)
 
 // UnmarshalFailed (122004): Decoding from JSON failed.
+// Contact support: the stored data does not have the expected form, and repeating the request does not change that.
 //
-// 反序列化为 JSON 时出错。
+// 反序列化为 JSON 时出错。 联系我们:存储的数据格式不符合预期,重试无效。
 //
 // gRPC INTERNAL; retry: NEVER.
 // Documented message: "UnmarshalFailed".
 var UnmarshalFailed = rpcerr.CodeOf(&row122004)
 
 // MarshalFailed (122005): Encoding to a string failed.
+// Contact support: the data cannot be written in the expected form, and repeating the request does not change that.
 //
-// 序列化为字符串时出错。
+// 序列化为字符串时出错。 联系我们:数据无法写成预期的格式,重试无效。
 //
 // gRPC INTERNAL; retry: NEVER.
 // Documented message: "MarshalFailed".
 var MarshalFailed = rpcerr.CodeOf(&row122005)
 
 // VersionOrAliasEmpty (122006): The version or the alias is an empty string.
+// Give the version or the alias.
 //
-// 版本或别名是空字符串。
+// 版本或别名是空字符串。 指定版本或别名。
 //
 // gRPC INVALID_ARGUMENT; retry: NEVER.
 // Documented message: "VersionOrAliasEmpty".
 var VersionOrAliasEmpty = rpcerr.CodeOf(&row122006)
 
 // ResourceIDEmpty (122007): The resource ID is an empty string.
+// Give the resource ID.
 //
-// 资源 ID 为空字符串。
+// 资源 ID 为空字符串。 指定资源 ID。
 //
 // gRPC INVALID_ARGUMENT; retry: NEVER.
 // Documented message: "ResourceIDEmpty".
 var ResourceIDEmpty = rpcerr.CodeOf(&row122007)
 
 // NoTenantInfo (122008): The tenant information is missing.
+// Send the tenant information along with the request.
 //
-// 租户信息不存在。
+// 租户信息不存在。 在请求中携带租户信息。
 //
 // gRPC UNAUTHENTICATED; retry: NEVER.
 // Documented message: "NoTenantInfo".
 var NoTenantInfo = rpcerr.CodeOf(&row122008)
 
 // NoResourceInfo (122009): The resource information does not exist.
+// Create the resource first, or name another one.
 //
-// 资源信息不存在。
+// 资源信息不存在。 先创建该资源,或指定其他资源。
 //
 // gRPC NOT_FOUND; retry: NEVER.
 // Documented message: "NoResourceInfo".
 var NoResourceInfo = rpcerr.CodeOf(&row122009)
 
 // InvalidParam (130600): A parameter of the HTTP request could not be parsed.
+// Correct the parameter that the message names and call again.
 //
-// 解析 HTTP 请求的参数时出错。
+// 解析 HTTP 请求的参数时出错。 根据 message 提示,修正参数,重新调用。
 //
 // gRPC INVALID_ARGUMENT; retry: NEVER.
 // Documented message: "InvalidParamErrorCode".
 var InvalidParam = rpcerr.CodeOf(&row130600)
 
 // FunctionMetadataNotFound (150424): The function's metadata was not found.
+// The metadata may still be on its way to the node: look the function up again, then start a new call.
 //
-// 找不到函数元数据。
+// 找不到函数元数据。 元数据可能尚未同步到节点:重新查询函数,再发起新的调用。
 //
 // gRPC NOT_FOUND; retry: HIGHER_LEVEL, after 1s.
 // Documented message: "function metadata not found".
 var FunctionMetadataNotFound = rpcerr.CodeOf(&row150424)
 
 // InstanceLabelNotFound (150444): The requested instance label does not exist.
+// Create an instance with the label first, or name another label.
 //
-// 指定实例 label 不存在。
+// 指定实例 label 不存在。 先创建带有该 label 的实例,或指定其他 label。
 //
 // gRPC NOT_FOUND; retry: NEVER.
 // Documented message: "instance label not found".
 var InstanceLabelNotFound = rpcerr.CodeOf(&row150444)
 
 // InternalSystemError (150500): An internal system error occurred.
+// The request may have been executed, so repeat it only if it is idempotent.
 //
-// 系统内部错误。
+// 系统内部错误。 请求可能已执行,仅当其幂等时才可重试。
 //
 // gRPC INTERNAL; retry: IDEMPOTENT, after 1s.
 // Documented message: "internal system error".
 var InternalSystemError = rpcerr.CodeOf(&row150500)
 
 // SubscribeStreamFailed (330404): Subscribing to the stream failed.
+// The subscription may exist all the same, so repeat the request only if it is idempotent.
 //
-// 订阅流失败。
+// 订阅流失败。 订阅可能已成功,仅当请求幂等时才可重试。
 //
 // gRPC INTERNAL; retry: IDEMPOTENT, after 1s.
 // Documented message: "subcribe stream failed".
@@ -580,8 +640,8 @@ var (
 		GRPC:              codes.InvalidArgument,
 		Retry:             rpcerr.Retry{Class: rpcerr.Never},
 		DocumentedMessage: "session config invalid",
-		EN:                rpcerr.Text{Description: "The instance session that the user gave is invalid."},
-		ZH:                rpcerr.Text{Description: "用户指定实例会话不合法。"},
+		EN:                rpcerr.Text{Description: "The instance session that the user gave is invalid.", Remedy: "Correct the session's configuration and call again."},
+		ZH:                rpcerr.Text{Description: "用户指定实例会话不合法。", Remedy: "修正会话配置,重新调用。"},
 	}
 	row4101 = rpcerr.Row{
 		Domain:            Domain,
@@ -590,8 +650,8 @@ var (
 		GRPC:              codes.AlreadyExists,
 		Retry:             rpcerr.Retry{Class: rpcerr.Never},
 		DocumentedMessage: "FunctionNameExist",
-		EN:                rpcerr.Text{Description: "A function of this name exists."},
-		ZH:                rpcerr.Text{Description: "函数名已存在。"},
+		EN:                rpcerr.Text{Description: "A function of this name exists.", Remedy: "Choose another name, or update the function that has it."},
+		ZH:                rpcerr.Text{Description: "函数名已存在。", Remedy: "换用其他函数名,或更新该函数。"},
 	}
 	row4102 = rpcerr.Row{
 		Domain:            Domain,
@@ -600,8 +660,8 @@ var (
 		GRPC:              codes.AlreadyExists,
 		Retry:             rpcerr.Retry{Class: rpcerr.Never},
 		DocumentedMessage: "AliasNameAlreadyExists",
-		EN:                rpcerr.Text{Description: "An alias of this name exists."},
-		ZH:                rpcerr.Text{Description: "别名已存在。"},
+		EN:                rpcerr.Text{Description: "An alias of this name exists.", Remedy: "Choose another name, or update the alias that has it."},
+		ZH:                rpcerr.Text{Description: "别名已存在。", Remedy: "换用其他别名,或更新该别名。"},
 	}
 	row4103 = rpcerr.Row{
 		Domain:            Domain,
@@ -610,8 +670,8 @@ var (
 		GRPC:              codes.InvalidArgument,
 		Retry:             rpcerr.Retry{Class: rpcerr.Never},
 		DocumentedMessage: "TotalRoutingWeightNotOneHundred",
-		EN:                rpcerr.Text{Description: "The routing weights do not add up to 100."},
-		ZH:                rpcerr.Text{Description: "总路由权重不是 100。"},
+		EN:                rpcerr.Text{Description: "The routing weights do not add up to 100.", Remedy: "Change the weights so that they add up to 100, and call again."},
+		ZH:                rpcerr.Text{Description: "总路由权重不是 100。", Remedy: "调整权重,使总和为 100,重新调用。"},
 	}
 	row4104 = rpcerr.Row{
 		Domain:            Domain,
@@ -620,8 +680,8 @@ var (
 		GRPC:              codes.InvalidArgument,
 		Retry:             rpcerr.Retry{Class: rpcerr.Never},
 		DocumentedMessage: "InvalidUserParam",
-		EN:                rpcerr.Text{Description: "A parameter given by the user is invalid."},
-		ZH:                rpcerr.Text{Description: "用户输入参数无效。"},
+		EN:                rpcerr.Text{Description: "A parameter given by the user is invalid.", Remedy: "Correct the parameter that the message names and call again."},
+		ZH:                rpcerr.Text{Description: "用户输入参数无效。", Remedy: "根据 message 提示,修正参数,重新调用。"},
 	}
 	row4105 = rpcerr.Row{
 		Domain:            Domain,
@@ -630,8 +690,8 @@ var (
 		GRPC:              codes.FailedPrecondition,
 		Retry:             rpcerr.Retry{Class: rpcerr.Never},
 		DocumentedMessage: "FunctionVersionDeletionForbidden",
-		EN:                rpcerr.Text{Description: "The function version has an alias and so cannot be deleted."},
-		ZH:                rpcerr.Text{Description: "函数版本有别名,因此不能删除。"},
+		EN:                rpcerr.Text{Description: "The function version has an alias and so cannot be deleted.", Remedy: "Delete the alias first, or let it name another version."},
+		ZH:                rpcerr.Text{Description: "函数版本有别名,因此不能删除。", Remedy: "先删除该别名,或将其指向其他版本。"},
 	}
 	row4106 = rpcerr.Row{
 		Domain:            Domain,
@@ -640,8 +700,8 @@ var (
 		GRPC:              codes.InvalidArgument,
 		Retry:             rpcerr.Retry{Class: rpcerr.Never},
 		DocumentedMessage: "LayerVersionSizeOutOfLimit",
-		EN:                rpcerr.Text{Description: "The layer version exceeds the limit."},
-		ZH:                rpcerr.Text{Description: "层版本超出限制。"},
+		EN:                rpcerr.Text{Description: "The layer version exceeds the limit.", Remedy: "Make the layer version smaller."},
+		ZH:                rpcerr.Text{Description: "层版本超出限制。", Remedy: "减小该层版本的大小。"},
 	}
 	row4107 = rpcerr.Row{
 		Domain:            Domain,
@@ -650,8 +710,8 @@ var (
 		GRPC:              codes.ResourceExhausted,
 		Retry:             rpcerr.Retry{Class: rpcerr.Never},
 		DocumentedMessage: "TenantLayerSizeOutOfLimit",
-		EN:                rpcerr.Text{Description: "The tenant's layers exceed the size limit."},
-		ZH:                rpcerr.Text{Description: "租户层大小超出限制。"},
+		EN:                rpcerr.Text{Description: "The tenant's layers exceed the size limit.", Remedy: "Delete layers that are no longer needed, or have the limit raised."},
+		ZH:                rpcerr.Text{Description: "租户层大小超出限制。", Remedy: "删除不再需要的层,或申请提高上限。"},
 	}
 	row4108 = rpcerr.Row{
 		Domain:            Domain,
@@ -660,8 +720,8 @@ var (
 		GRPC:              codes.ResourceExhausted,
 		Retry:             rpcerr.Retry{Class: rpcerr.Never},
 		DocumentedMessage: "LayerVersionNumOutOfLimit",
-		EN:                rpcerr.Text{Description: "The layer has too many versions."},
-		ZH:                rpcerr.Text{Description: "层版本号超出限制。"},
+		EN:                rpcerr.Text{Description: "The layer has too many versions.", Remedy: "Delete versions that are no longer needed, or have the limit raised."},
+		ZH:                rpcerr.Text{Description: "层版本号超出限制。", Remedy: "删除不再需要的版本,或申请提高上限。"},
 	}
 	row4109 = rpcerr.Row{
 		Domain:            Domain,
@@ -670,8 +730,8 @@ var (
 		GRPC:              codes.ResourceExhausted,
 		Retry:             rpcerr.Retry{Class: rpcerr.Never},
 		DocumentedMessage: "TriggerNumOutOfLimit",
-		EN:                rpcerr.Text{Description: "The function has too many triggers."},
-		ZH:                rpcerr.Text{Description: "函数触发器数量超出限制。"},
+		EN:                rpcerr.Text{Description: "The function has too many triggers.", Remedy: "Delete triggers that are no longer needed, or have the limit raised."},
+		ZH:                rpcerr.Text{Description: "函数触发器数量超出限制。", Remedy: "删除不再需要的触发器,或申请提高上限。"},
 	}
 	row4110 = rpcerr.Row{
 		Domain:            Domain,
@@ -680,8 +740,8 @@ var (
 		GRPC:              codes.ResourceExhausted,
 		Retry:             rpcerr.Retry{Class: rpcerr.Never},
 		DocumentedMessage: "FunctionVersionOutOfLimit",
-		EN:                rpcerr.Text{Description: "The function has too many versions."},
-		ZH:                rpcerr.Text{Description: "函数版本超过限制。"},
+		EN:                rpcerr.Text{Description: "The function has too many versions.", Remedy: "Delete versions that are no longer needed, or have the limit raised."},
+		ZH:                rpcerr.Text{Description: "函数版本超过限制。", Remedy: "删除不再需要的版本,或申请提高上限。"},
 	}
 	row4111 = rpcerr.Row{
 		Domain:            Domain,
@@ -690,8 +750,8 @@ var (
 		GRPC:              codes.ResourceExhausted,
 		Retry:             rpcerr.Retry{Class: rpcerr.Never},
 		DocumentedMessage: "AliasOutOfLimit",
-		EN:                rpcerr.Text{Description: "The function has too many aliases."},
-		ZH:                rpcerr.Text{Description: "函数别名数超过限制。"},
+		EN:                rpcerr.Text{Description: "The function has too many aliases.", Remedy: "Delete aliases that are no longer needed, or have the limit raised."},
+		ZH:                rpcerr.Text{Description: "函数别名数超过限制。", Remedy: "删除不再需要的别名,或申请提高上限。"},
 	}
 	row4112 = rpcerr.Row{
 		Domain:            Domain,
@@ -700,8 +760,8 @@ var (
 		GRPC:              codes.FailedPrecondition,
 		Retry:             rpcerr.Retry{Class: rpcerr.Never},
 		DocumentedMessage: "LayerIsUsed",
-		EN:                rpcerr.Text{Description: "A function uses the layer, so it cannot be deleted."},
-		ZH:                rpcerr.Text{Description: "如果函数使用该层,则不能删除。"},
+		EN:                rpcerr.Text{Description: "A function uses the layer, so it cannot be deleted.", Remedy: "Remove the layer from the functions that use it first."},
+		ZH:                rpcerr.Text{Description: "如果函数使用该层,则不能删除。", Remedy: "先将该层从使用它的函数中移除。"},
 	}
 	row4113 = rpcerr.Row{
 		Domain:            Domain,
@@ -710,8 +770,8 @@ var (
 		GRPC:              codes.NotFound,
 		Retry:             rpcerr.Retry{Class: rpcerr.Never},
 		DocumentedMessage: "LayerVersionNotFound",
-		EN:                rpcerr.Text{Description: "The layer version has not been created."},
-		ZH:                rpcerr.Text{Description: "层版本未创建。"},
+		EN:                rpcerr.Text{Description: "The layer version has not been created.", Remedy: "Create the layer version first, or name another one."},
+		ZH:                rpcerr.Text{Description: "层版本未创建。", Remedy: "先创建该层版本,或指定其他层版本。"},
 	}
 	row4114 = rpcerr.Row{
 		Domain:            Domain,
@@ -720,8 +780,8 @@ var (
 		GRPC:              codes.AlreadyExists,
 		Retry:             rpcerr.Retry{Class: rpcerr.Never},
 		DocumentedMessage: "RepeatedPublishmentError",
-		EN:                rpcerr.Text{Description: "The release does not differ from the one before."},
-		ZH:                rpcerr.Text{Description: "两次发布没有区别。"},
+		EN:                rpcerr.Text{Description: "The release does not differ from the one before.", Remedy: "Publish only after a change; there is nothing to do otherwise."},
+		ZH:                rpcerr.Text{Description: "两次发布没有区别。", Remedy: "修改后再发布;没有修改则无需处理。"},
 	}
 	row4115 = rpcerr.Row{
 		Domain:            Domain,
@@ -730,8 +790,8 @@ var (
 		GRPC:              codes.NotFound,
 		Retry:             rpcerr.Retry{Class: rpcerr.Never},
 		DocumentedMessage: "FunctionNotFound",
-		EN:                rpcerr.Text{Description: "The function was never created or has been deleted."},
-		ZH:                rpcerr.Text{Description: "函数未创建或已删除。"},
+		EN:                rpcerr.Text{Description: "The function was never created or has been deleted.", Remedy: "Create the function first, or name another one."},
+		ZH:                rpcerr.Text{Description: "函数未创建或已删除。", Remedy: "先创建该函数,或指定其他函数。"},
 	}
 	row4116 = rpcerr.Row{
 		Domain:            Domain,
@@ -740,8 +800,8 @@ var (
 		GRPC:              codes.NotFound,
 		Retry:             rpcerr.Retry{Class: rpcerr.Never},
 		DocumentedMessage: "FunctionVersionNotFound",
-		EN:                rpcerr.Text{Description: "The function version was never created or has been deleted."},
-		ZH:                rpcerr.Text{Description: "函数版本未创建或已删除。"},
+		EN:                rpcerr.Text{Description: "The function version was never created or has been deleted.", Remedy: "Publish the version first, or name another one."},
+		ZH:                rpcerr.Text{Description: "函数版本未创建或已删除。", Remedy: "先发布该版本,或指定其他版本。"},
 	}
 	row4117 = rpcerr.Row{
 		Domain:            Domain,
@@ -750,8 +810,8 @@ var (
 		GRPC:              codes.NotFound,
 		Retry:             rpcerr.Retry{Class: rpcerr.Never},
 		DocumentedMessage: "AliasNameNotFound",
-		EN:                rpcerr.Text{Description: "The alias was never created or has been deleted."},
-		ZH:                rpcerr.Text{Description: "别名未创建或已删除。"},
+		EN:                rpcerr.Text{Description: "The alias was never created or has been deleted.", Remedy: "Create the alias first, or name another one."},
+		ZH:                rpcerr.Text{Description: "别名未创建或已删除。", Remedy: "先创建该别名,或指定其他别名。"},
 	}
 	row4118 = rpcerr.Row{
 		Domain:            Domain,
@@ -760,8 +820,8 @@ var (
 		GRPC:              codes.NotFound,
 		Retry:             rpcerr.Retry{Class: rpcerr.Never},
 		DocumentedMessage: "TriggerNotFound",
-		EN:                rpcerr.Text{Description: "The trigger was never created or has been deleted."},
-		ZH:                rpcerr.Text{Description: "触发器未创建或已删除。"},
+		EN:                rpcerr.Text{Description: "The trigger was never created or has been deleted.", Remedy: "Create the trigger first, or name another one."},
+		ZH:                rpcerr.Text{Description: "触发器未创建或已删除。", Remedy: "先创建该触发器,或指定其他触发器。"},
 	}
 	row4119 = rpcerr.Row{
 		Domain:            Domain,
@@ -770,8 +830,8 @@ var (
 		GRPC:              codes.NotFound,
 		Retry:             rpcerr.Retry{Class: rpcerr.Never},
 		DocumentedMessage: "LayerNotFound",
-		EN:                rpcerr.Text{Description: "The layer was never created or has been deleted."},
-		ZH:                rpcerr.Text{Description: "层未创建或已删除。"},
+		EN:                rpcerr.Text{Description: "The layer was never created or has been deleted.", Remedy: "Create the layer first, or name another one."},
+		ZH:                rpcerr.Text{Description: "层未创建或已删除。", Remedy: "先创建该层,或指定其他层。"},
 	}
 	row4120 = rpcerr.Row{
 		Domain:            Domain,
@@ -780,8 +840,8 @@ var (
 		GRPC:              codes.NotFound,
 		Retry:             rpcerr.Retry{Class: rpcerr.Never},
 		DocumentedMessage: "PoolNotFound",
-		EN:                rpcerr.Text{Description: "The pool was never created or has been deleted."},
-		ZH:                rpcerr.Text{Description: "池未创建或已删除。"},
+		EN:                rpcerr.Text{Description: "The pool was never created or has been deleted.", Remedy: "Create the pool first, or name another one."},
+		ZH:                rpcerr.Text{Description: "池未创建或已删除。", Remedy: "先创建该池,或指定其他池。"},
 	}
 	row4123 = rpcerr.Row{
 		Domain:            Domain,
@@ -790,8 +850,8 @@ var (
 		GRPC:              codes.OutOfRange,
 		Retry:             rpcerr.Retry{Class: rpcerr.Never},
 		DocumentedMessage: "PageInfoError",
-		EN:                rpcerr.Text{Description: "The page lies outside the list."},
-		ZH:                rpcerr.Text{Description: "页面信息超出列表边界。"},
+		EN:                rpcerr.Text{Description: "The page lies outside the list.", Remedy: "Ask for a page that the list has; it may have more later."},
+		ZH:                rpcerr.Text{Description: "页面信息超出列表边界。", Remedy: "请求列表范围内的页;列表之后可能会变长。"},
 	}
 	row4124 = rpcerr.Row{
 		Domain:            Domain,
@@ -800,8 +860,8 @@ var (
 		GRPC:              codes.AlreadyExists,
 		Retry:             rpcerr.Retry{Class: rpcerr.Never},
 		DocumentedMessage: "TriggerPathRepeated",
-		EN:                rpcerr.Text{Description: "Another trigger uses this path."},
-		ZH:                rpcerr.Text{Description: "触发器的路径被其他触发器使用。"},
+		EN:                rpcerr.Text{Description: "Another trigger uses this path.", Remedy: "Choose another path, or delete the trigger that has it."},
+		ZH:                rpcerr.Text{Description: "触发器的路径被其他触发器使用。", Remedy: "换用其他路径,或删除占用该路径的触发器。"},
 	}
 	row4125 = rpcerr.Row{
 		Domain:            Domain,
@@ -810,8 +870,8 @@ var (
 		GRPC:              codes.InvalidArgument,
 		Retry:             rpcerr.Retry{Class: rpcerr.Never},
 		DocumentedMessage: "DuplicateCompatibleRuntimes",
-		EN:                rpcerr.Text{Description: "The list of compatible runtimes holds duplicates."},
-		ZH:                rpcerr.Text{Description: "在兼容运行时列表中发现重复项。"},
+		EN:                rpcerr.Text{Description: "The list of compatible runtimes holds duplicates.", Remedy: "Name each runtime once."},
+		ZH:                rpcerr.Text{Description: "在兼容运行时列表中发现重复项。", Remedy: "每个运行时只列出一次。"},
 	}
 	row4126 = rpcerr.Row{
 		Domain:            Domain,
@@ -820,8 +880,8 @@ var (
 		GRPC:              codes.InvalidArgument,
 		Retry:             rpcerr.Retry{Class: rpcerr.Never},
 		DocumentedMessage: "CompatibleRuntimeError",
-		EN:                rpcerr.Text{Description: "Some compatible runtimes are not in the configured list."},
-		ZH:                rpcerr.Text{Description: "一些兼容的运行时不在配置列表中。"},
+		EN:                rpcerr.Text{Description: "Some compatible runtimes are not in the configured list.", Remedy: "Name only runtimes that the platform is configured with."},
+		ZH:                rpcerr.Text{Description: "一些兼容的运行时不在配置列表中。", Remedy: "只使用平台已配置的运行时。"},
 	}
 	row4127 = rpcerr.Row{
 		Domain:            Domain,
@@ -830,8 +890,8 @@ var (
 		GRPC:              codes.InvalidArgument,
 		Retry:             rpcerr.Retry{Class: rpcerr.Never},
 		DocumentedMessage: "ZipFileCountError",
-		EN:                rpcerr.Text{Description: "The zip archive holds more files than configured."},
-		ZH:                rpcerr.Text{Description: "zip 文件中的文件数量超出配置限制。"},
+		EN:                rpcerr.Text{Description: "The zip archive holds more files than configured.", Remedy: "Pack fewer files."},
+		ZH:                rpcerr.Text{Description: "zip 文件中的文件数量超出配置限制。", Remedy: "减少打包的文件数量。"},
 	}
 	row4128 = rpcerr.Row{
 		Domain:            Domain,
@@ -840,8 +900,8 @@ var (
 		GRPC:              codes.InvalidArgument,
 		Retry:             rpcerr.Retry{Class: rpcerr.Never},
 		DocumentedMessage: "ZipFilePathError",
-		EN:                rpcerr.Text{Description: "The zip archive holds invalid file paths."},
-		ZH:                rpcerr.Text{Description: "zip 文件中的某些文件路径无效。"},
+		EN:                rpcerr.Text{Description: "The zip archive holds invalid file paths.", Remedy: "Correct the paths and pack the archive again."},
+		ZH:                rpcerr.Text{Description: "zip 文件中的某些文件路径无效。", Remedy: "修正文件路径,重新打包。"},
 	}
 	row4129 = rpcerr.Row{
 		Domain:            Domain,
@@ -850,8 +910,8 @@ var (
 		GRPC:              codes.InvalidArgument,
 		Retry:             rpcerr.Retry{Class: rpcerr.Never},
 		DocumentedMessage: "ZipFileUnzipSizeError",
-		EN:                rpcerr.Text{Description: "The unpacked archive exceeds the configured size."},
-		ZH:                rpcerr.Text{Description: "解压缩文件大小超过配置限制。"},
+		EN:                rpcerr.Text{Description: "The unpacked archive exceeds the configured size.", Remedy: "Pack less; what counts here is the size after unpacking."},
+		ZH:                rpcerr.Text{Description: "解压缩文件大小超过配置限制。", Remedy: "减少打包内容;此处限制的是解压后的大小。"},
 	}
 	row4130 = rpcerr.Row{
 		Domain:            Domain,
@@ -860,8 +920,8 @@ var (
 		GRPC:              codes.InvalidArgument,
 		Retry:             rpcerr.Retry{Class: rpcerr.Never},
 		DocumentedMessage: "ZipFileSizeError",
-		EN:                rpcerr.Text{Description: "The archive exceeds the configured size."},
-		ZH:                rpcerr.Text{Description: "压缩包大小超出配置限制。"},
+		EN:                rpcerr.Text{Description: "The archive exceeds the configured size.", Remedy: "Make the archive itself smaller; what counts here is the size before unpacking."},
+		ZH:                rpcerr.Text{Description: "压缩包大小超出配置限制。", Remedy: "减小压缩包;此处限制的是解压前的大小。"},
 	}
 	row4134 = rpcerr.Row{
 		Domain:            Domain,
@@ -870,8 +930,8 @@ var (
 		GRPC:              codes.Aborted,
 		Retry:             rpcerr.Retry{Class: rpcerr.HigherLevel},
 		DocumentedMessage: "RevisionIDError",
-		EN:                rpcerr.Text{Description: "The revision ID differs from the stored entry's."},
-		ZH:                rpcerr.Text{Description: "请求的修订 ID 与存储中操作的条目 ID 不匹配。"},
+		EN:                rpcerr.Text{Description: "The revision ID differs from the stored entry's.", Remedy: "Somebody changed the entry meanwhile: read it again, then repeat the change with its new revision ID."},
+		ZH:                rpcerr.Text{Description: "请求的修订 ID 与存储中操作的条目 ID 不匹配。", Remedy: "条目已被他人修改:重新读取,再使用新的修订 ID 重做修改。"},
 	}
 	row121016 = rpcerr.Row{
 		Domain:            Domain,
@@ -880,8 +940,8 @@ var (
 		GRPC:              codes.Internal,
 		Retry:             rpcerr.Retry{Class: rpcerr.Safe, Delay: 1 * time.Second},
 		DocumentedMessage: "SaveFileError",
-		EN:                rpcerr.Text{Description: "A temporary file could not be saved while processing the package's archive."},
-		ZH:                rpcerr.Text{Description: "处理包的 zip 文件时,保存临时文件时出错。"},
+		EN:                rpcerr.Text{Description: "A temporary file could not be saved while processing the package's archive.", Remedy: "Wait, then repeat the request: nothing was stored."},
+		ZH:                rpcerr.Text{Description: "处理包的 zip 文件时,保存临时文件时出错。", Remedy: "间隔一定时间后重试:尚未保存任何内容。"},
 	}
 	row121017 = rpcerr.Row{
 		Domain:            Domain,
@@ -890,8 +950,8 @@ var (
 		GRPC:              codes.Unavailable,
 		Retry:             rpcerr.Retry{Class: rpcerr.Idempotent, Delay: 1 * time.Second},
 		DocumentedMessage: "UploadFileError",
-		EN:                rpcerr.Text{Description: "The package's archive could not be uploaded."},
-		ZH:                rpcerr.Text{Description: "上传文件时处理包 zip 文件出错。"},
+		EN:                rpcerr.Text{Description: "The package's archive could not be uploaded.", Remedy: "Part of the archive may have been stored, so repeat the request only if it is idempotent."},
+		ZH:                rpcerr.Text{Description: "上传文件时处理包 zip 文件出错。", Remedy: "压缩包可能已部分保存,仅当请求幂等时才可重试。"},
 	}
 	row121018 = rpcerr.Row{
 		Domain:            Domain,
@@ -900,8 +960,8 @@ var (
 		GRPC:              codes.InvalidArgument,
 		Retry:             rpcerr.Retry{Class: rpcerr.Never},
 		DocumentedMessage: "EmptyAliasAndVersion",
-		EN:                rpcerr.Text{Description: "Both the alias and the version are empty."},
-		ZH:                rpcerr.Text{Description: "别名名称和版本为空。"},
+		EN:                rpcerr.Text{Description: "Both the alias and the version are empty.", Remedy: "Give an alias or a version."},
+		ZH:                rpcerr.Text{Description: "别名名称和版本为空。", Remedy: "指定别名或版本。"},
 	}
 	row121019 = rpcerr.Row{
 		Domain:            Domain,
@@ -910,8 +970,8 @@ var (
 		GRPC:              codes.DeadlineExceeded,
 		Retry:             rpcerr.Retry{Class: rpcerr.Safe, Delay: 1 * time.Second},
 		DocumentedMessage: "ReadingPackageTimeout",
-		EN:                rpcerr.Text{Description: "Reading the package took too long."},
-		ZH:                rpcerr.Text{Description: "读取软件包时超时。"},
+		EN:                rpcerr.Text{Description: "Reading the package took too long.", Remedy: "Wait, then repeat the request: nothing was stored."},
+		ZH:                rpcerr.Text{Description: "读取软件包时超时。", Remedy: "间隔一定时间后重试:尚未保存任何内容。"},
 	}
 	row121026 = rpcerr.Row{
 		Domain:            Domain,
@@ -920,8 +980,8 @@ var (
 		GRPC:              codes.NotFound,
 		Retry:             rpcerr.Retry{Class: rpcerr.Never},
 		DocumentedMessage: "BucketNotFound",
-		EN:                rpcerr.Text{Description: "No bucket is known for the business ID."},
-		ZH:                rpcerr.Text{Description: "未找到特定业务 ID 的桶信息。"},
+		EN:                rpcerr.Text{Description: "No bucket is known for the business ID.", Remedy: "Configure a bucket for the business ID, or name another ID."},
+		ZH:                rpcerr.Text{Description: "未找到特定业务 ID 的桶信息。", Remedy: "为该业务 ID 配置桶,或指定其他业务 ID。"},
 	}
 	row121029 = rpcerr.Row{
 		Domain:            Domain,
@@ -930,8 +990,8 @@ var (
 		GRPC:              codes.InvalidArgument,
 		Retry:             rpcerr.Retry{Class: rpcerr.Never},
 		DocumentedMessage: "ZipFileError",
-		EN:                rpcerr.Text{Description: "The package's archive could not be processed."},
-		ZH:                rpcerr.Text{Description: "处理包的 zip 文件时出错。"},
+		EN:                rpcerr.Text{Description: "The package's archive could not be processed.", Remedy: "Check that the archive is a valid zip file and pack it again."},
+		ZH:                rpcerr.Text{Description: "处理包的 zip 文件时出错。", Remedy: "检查压缩包是否为有效的 zip 文件,重新打包。"},
 	}
 	row121030 = rpcerr.Row{
 		Domain:            Domain,
@@ -940,8 +1000,8 @@ var (
 		GRPC:              codes.Unavailable,
 		Retry:             rpcerr.Retry{Class: rpcerr.Idempotent, Delay: 1 * time.Second},
 		DocumentedMessage: "DownloadFileError",
-		EN:                rpcerr.Text{Description: "Package storage did not give a pre-signed download URL."},
-		ZH:                rpcerr.Text{Description: "从包存储中获取预签名下载 URL 时出错。"},
+		EN:                rpcerr.Text{Description: "Package storage did not give a pre-signed download URL.", Remedy: "Wait until the storage is back, then repeat the request if it is idempotent."},
+		ZH:                rpcerr.Text{Description: "从包存储中获取预签名下载 URL 时出错。", Remedy: "等待包存储恢复,仅当请求幂等时才可重试。"},
 	}
 	row121032 = rpcerr.Row{
 		Domain:            Domain,
@@ -950,8 +1010,8 @@ var (
 		GRPC:              codes.Unavailable,
 		Retry:             rpcerr.Retry{Class: rpcerr.Idempotent, Delay: 1 * time.Second},
 		DocumentedMessage: "DeleteFileError",
-		EN:                rpcerr.Text{Description: "An object could not be deleted from package storage."},
-		ZH:                rpcerr.Text{Description: "删除包存储对象时出错。"},
+		EN:                rpcerr.Text{Description: "An object could not be deleted from package storage.", Remedy: "The object may be gone all the same, so repeat the request only if it is idempotent."},
+		ZH:                rpcerr.Text{Description: "删除包存储对象时出错。", Remedy: "对象可能已被删除,仅当请求幂等时才可重试。"},
 	}
 	row121036 = rpcerr.Row{
 		Domain:            Domain,
@@ -960,8 +1020,8 @@ var (
 		GRPC:              codes.PermissionDenied,
 		Retry:             rpcerr.Retry{Class: rpcerr.Never},
 		DocumentedMessage: "InvalidFunctionLayer",
-		EN:                rpcerr.Text{Description: "The layer belongs to another tenant than the request."},
-		ZH:                rpcerr.Text{Description: "该层的租户信息与其请求的上下文不匹配。"},
+		EN:                rpcerr.Text{Description: "The layer belongs to another tenant than the request.", Remedy: "Use a layer of the tenant that the request is made for."},
+		ZH:                rpcerr.Text{Description: "该层的租户信息与其请求的上下文不匹配。", Remedy: "使用请求所属租户的层。"},
 	}
 	row121046 = rpcerr.Row{
 		Domain:            Domain,
@@ -970,8 +1030,8 @@ var (
 		GRPC:              codes.InvalidArgument,
 		Retry:             rpcerr.Retry{Class: rpcerr.Never},
 		DocumentedMessage: "InvalidQueryURN",
-		EN:                rpcerr.Text{Description: "The URN in the query is invalid."},
-		ZH:                rpcerr.Text{Description: "查询请求中的 URN 无效。"},
+		EN:                rpcerr.Text{Description: "The URN in the query is invalid.", Remedy: "Correct the URN and call again."},
+		ZH:                rpcerr.Text{Description: "查询请求中的 URN 无效。", Remedy: "修正 URN,重新调用。"},
 	}
 	row121047 = rpcerr.Row{
 		Domain:            Domain,
@@ -980,8 +1040,8 @@ var (
 		GRPC:              codes.InvalidArgument,
 		Retry:             rpcerr.Retry{Class: rpcerr.Never},
 		DocumentedMessage: "InvalidQualifier",
-		EN:                rpcerr.Text{Description: "The qualifier (a version or an alias) is invalid."},
-		ZH:                rpcerr.Text{Description: "请求中的限定符无效,它表示版本或别名。"},
+		EN:                rpcerr.Text{Description: "The qualifier (a version or an alias) is invalid.", Remedy: "Correct the version or the alias and call again."},
+		ZH:                rpcerr.Text{Description: "请求中的限定符无效,它表示版本或别名。", Remedy: "修正版本或别名,重新调用。"},
 	}
 	row121048 = rpcerr.Row{
 		Domain:            Domain,
@@ -990,8 +1050,8 @@ var (
 		GRPC:              codes.InvalidArgument,
 		Retry:             rpcerr.Retry{Class: rpcerr.Never},
 		DocumentedMessage: "ReadBodyError",
-		EN:                rpcerr.Text{Description: "The body of the HTTP request could not be processed."},
-		ZH:                rpcerr.Text{Description: "处理 HTTP 请求的正文时发生错误。"},
+		EN:                rpcerr.Text{Description: "The body of the HTTP request could not be processed.", Remedy: "Send a complete body of the announced length."},
+		ZH:                rpcerr.Text{Description: "处理 HTTP 请求的正文时发生错误。", Remedy: "发送完整的正文,长度与声明一致。"},
 	}
 	row121049 = rpcerr.Row{
 		Domain:            Domain,
@@ -1000,8 +1060,8 @@ var (
 		GRPC:              codes.Unauthenticated,
 		Retry:             rpcerr.Retry{Class: rpcerr.Never},
 		DocumentedMessage: "AuthCheckError",
-		EN:                rpcerr.Text{Description: "The HTTP request could not be authenticated."},
-		ZH:                rpcerr.Text{Description: "当身份验证 HTTP 请求时发生错误。"},
+		EN:                rpcerr.Text{Description: "The HTTP request could not be authenticated.", Remedy: "Send valid credentials."},
+		ZH:                rpcerr.Text{Description: "当身份验证 HTTP 请求时发生错误。", Remedy: "提供有效的身份凭证。"},
 	}
 	row121052 = rpcerr.Row{
 		Domain:            Domain,
@@ -1010,8 +1070,8 @@ var (
 		GRPC:              codes.InvalidArgument,
 		Retry:             rpcerr.Retry{Class: rpcerr.Never},
 		DocumentedMessage: "InvalidJSONBody",
-		EN:                rpcerr.Text{Description: "The body of the HTTP request is not valid JSON."},
-		ZH:                rpcerr.Text{Description: "解析 HTTP 请求的正文为 JSON 格式时出错。"},
+		EN:                rpcerr.Text{Description: "The body of the HTTP request is not valid JSON.", Remedy: "Correct the body and call again."},
+		ZH:                rpcerr.Text{Description: "解析 HTTP 请求的正文为 JSON 格式时出错。", Remedy: "修正正文,重新调用。"},
 	}
 	row121057 = rpcerr.Row{
 		Domain:            Domain,
@@ -1020,8 +1080,8 @@ var (
 		GRPC:              codes.NotFound,
 		Retry:             rpcerr.Retry{Class: rpcerr.Never},
 		DocumentedMessage: "TriggerIDNotFound",
-		EN:                rpcerr.Text{Description: "Storage does not hold the requested trigger ID."},
-		ZH:                rpcerr.Text{Description: "请求中的触发器 ID 在存储中找不到。"},
+		EN:                rpcerr.Text{Description: "Storage does not hold the requested trigger ID.", Remedy: "Create the trigger first, or name another one."},
+		ZH:                rpcerr.Text{Description: "请求中的触发器 ID 在存储中找不到。", Remedy: "先创建该触发器,或指定其他触发器。"},
 	}
 	row121058 = rpcerr.Row{
 		Domain:            Domain,
@@ -1030,8 +1090,8 @@ var (
 		GRPC:              codes.InvalidArgument,
 		Retry:             rpcerr.Retry{Class: rpcerr.Never},
 		DocumentedMessage: "FunctionNameFormatErr",
-		EN:                rpcerr.Text{Description: "The function name has the wrong format."},
-		ZH:                rpcerr.Text{Description: "存储中函数名称格式错误。"},
+		EN:                rpcerr.Text{Description: "The function name has the wrong format.", Remedy: "Correct the name and call again."},
+		ZH:                rpcerr.Text{Description: "存储中函数名称格式错误。", Remedy: "修正函数名称,重新调用。"},
 	}
 	row122001 = rpcerr.Row{
 		Domain:            Domain,
@@ -1040,8 +1100,8 @@ var (
 		GRPC:              codes.NotFound,
 		Retry:             rpcerr.Retry{Class: rpcerr.Never},
 		DocumentedMessage: "KVNotFound",
-		EN:                rpcerr.Text{Description: "etcd does not hold the key."},
-		ZH:                rpcerr.Text{Description: "etcd 没有这样的 kv。"},
+		EN:                rpcerr.Text{Description: "etcd does not hold the key.", Remedy: "Create the key first, or name another one."},
+		ZH:                rpcerr.Text{Description: "etcd 没有这样的 kv。", Remedy: "先创建该键,或指定其他键。"},
 	}
 	row122002 = rpcerr.Row{
 		Domain:            Domain,
@@ -1050,8 +1110,8 @@ var (
 		GRPC:              codes.Unavailable,
 		Retry:             rpcerr.Retry{Class: rpcerr.Idempotent, Delay: 1 * time.Second},
 		DocumentedMessage: "EtcdError",
-		EN:                rpcerr.Text{Description: "etcd failed."},
-		ZH:                rpcerr.Text{Description: "etcd 中的错误。"},
+		EN:                rpcerr.Text{Description: "etcd failed.", Remedy: "The operation may have been carried out, so repeat the request only if it is idempotent."},
+		ZH:                rpcerr.Text{Description: "etcd 中的错误。", Remedy: "操作可能已执行,仅当请求幂等时才可重试。"},
 	}
 	row122003 = rpcerr.Row{
 		Domain:            Domain,
@@ -1060,8 +1120,8 @@ var (
 		GRPC:              codes.Aborted,
 		Retry:             rpcerr.Retry{Class: rpcerr.HigherLevel, Delay: 500 * time.Millisecond},
 		DocumentedMessage: "TransactionFailed",
-		EN:                rpcerr.Text{Description: "An etcd transaction failed."},
-		ZH:                rpcerr.Text{Description: "etcd 事务出错。"},
+		EN:                rpcerr.Text{Description: "An etcd transaction failed.", Remedy: "Read the current state again, then start a new transaction from it."},
+		ZH:                rpcerr.Text{Description: "etcd 事务出错。", Remedy: "重新读取当前状态,再据此发起新的事务。"},
 	}
 	row122004 = rpcerr.Row{
 		Domain:            Domain,
@@ -1070,8 +1130,8 @@ var (
 		GRPC:              codes.Internal,
 		Retry:             rpcerr.Retry{Class: rpcerr.Never},
 		DocumentedMessage: "UnmarshalFailed",
-		EN:                rpcerr.Text{Description: "Decoding from JSON failed."},
-		ZH:                rpcerr.Text{Description: "反序列化为 JSON 时出错。"},
+		EN:                rpcerr.Text{Description: "Decoding from JSON failed.", Remedy: "Contact support: the stored data does not have the expected form, and repeating the request does not change that."},
+		ZH:                rpcerr.Text{Description: "反序列化为 JSON 时出错。", Remedy: "联系我们:存储的数据格式不符合预期,重试无效。"},
 	}
 	row122005 = rpcerr.Row{
 		Domain:            Domain,
@@ -1080,8 +1140,8 @@ var (
 		GRPC:              codes.Internal,
 		Retry:             rpcerr.Retry{Class: rpcerr.Never},
 		DocumentedMessage: "MarshalFailed",
-		EN:                rpcerr.Text{Description: "Encoding to a string failed."},
-		ZH:                rpcerr.Text{Description: "序列化为字符串时出错。"},
+		EN:                rpcerr.Text{Description: "Encoding to a string failed.", Remedy: "Contact support: the data cannot be written in the expected form, and repeating the request does not change that."},
+		ZH:                rpcerr.Text{Description: "序列化为字符串时出错。", Remedy: "联系我们:数据无法写成预期的格式,重试无效。"},
 	}
 	row122006 = rpcerr.Row{
 		Domain:            Domain,
@@ -1090,8 +1150,8 @@ var (
 		GRPC:              codes.InvalidArgument,
 		Retry:             rpcerr.Retry{Class: rpcerr.Never},
 		DocumentedMessage: "VersionOrAliasEmpty",
-		EN:                rpcerr.Text{Description: "The version or the alias is an empty string."},
-		ZH:                rpcerr.Text{Description: "版本或别名是空字符串。"},
+		EN:                rpcerr.Text{Description: "The version or the alias is an empty string.", Remedy: "Give the version or the alias."},
+		ZH:                rpcerr.Text{Description: "版本或别名是空字符串。", Remedy: "指定版本或别名。"},
 	}
 	row122007 = rpcerr.Row{
 		Domain:            Domain,
@@ -1100,8 +1160,8 @@ var (
 		GRPC:              codes.InvalidArgument,
 		Retry:             rpcerr.Retry{Class: rpcerr.Never},
 		DocumentedMessage: "ResourceIDEmpty",
-		EN:                rpcerr.Text{Description: "The resource ID is an empty string."},
-		ZH:                rpcerr.Text{Description: "资源 ID 为空字符串。"},
+		EN:                rpcerr.Text{Description: "The resource ID is an empty string.", Remedy: "Give the resource ID."},
+		ZH:                rpcerr.Text{Description: "资源 ID 为空字符串。", Remedy: "指定资源 ID。"},
 	}
 	row122008 = rpcerr.Row{
 		Domain:            Domain,
@@ -1110,8 +1170,8 @@ var (
 		GRPC:              codes.Unauthenticated,
 		Retry:             rpcerr.Retry{Class: rpcerr.Never},
 		DocumentedMessage: "NoTenantInfo",
-		EN:                rpcerr.Text{Description: "The tenant information is missing."},
-		ZH:                rpcerr.Text{Description: "租户信息不存在。"},
+		EN:                rpcerr.Text{Description: "The tenant information is missing.", Remedy: "Send the tenant information along with the request."},
+		ZH:                rpcerr.Text{Description: "租户信息不存在。", Remedy: "在请求中携带租户信息。"},
 	}
 	row122009 = rpcerr.Row{
 		Domain:            Domain,
@@ -1120,8 +1180,8 @@ var (
 		GRPC:              codes.NotFound,
 		Retry:             rpcerr.Retry{Class: rpcerr.Never},
 		DocumentedMessage: "NoResourceInfo",
-		EN:                rpcerr.Text{Description: "The resource information does not exist."},
-		ZH:                rpcerr.Text{Description: "资源信息不存在。"},
+		EN:                rpcerr.Text{Description: "The resource information does not exist.", Remedy: "Create the resource first, or name another one."},
+		ZH:                rpcerr.Text{Description: "资源信息不存在。", Remedy: "先创建该资源,或指定其他资源。"},
 	}
 	row130600 = rpcerr.Row{
 		Domain:            Domain,
@@ -1130,8 +1190,8 @@ var (
 		GRPC:              codes.InvalidArgument,
 		Retry:             rpcerr.Retry{Class: rpcerr.Never},
 		DocumentedMessage: "InvalidParamErrorCode",
-		EN:                rpcerr.Text{Description: "A parameter of the HTTP request could not be parsed."},
-		ZH:                rpcerr.Text{Description: "解析 HTTP 请求的参数时出错。"},
+		EN:                rpcerr.Text{Description: "A parameter of the HTTP request could not be parsed.", Remedy: "Correct the parameter that the message names and call again."},
+		ZH:                rpcerr.Text{Description: "解析 HTTP 请求的参数时出错。", Remedy: "根据 message 提示,修正参数,重新调用。"},
 	}
 	row150424 = rpcerr.Row{
 		Domain:            Domain,
@@ -1140,8 +1200,8 @@ var (
 		GRPC:              codes.NotFound,
 		Retry:             rpcerr.Retry{Class: rpcerr.HigherLevel, Delay: 1 * time.Second},
 		DocumentedMessage: "function metadata not found",
-		EN:                rpcerr.Text{Description: "The function's metadata was not found."},
-		ZH:                rpcerr.Text{Description: "找不到函数元数据。"},
+		EN:                rpcerr.Text{Description: "The function's metadata was not found.", Remedy: "The metadata may still be on its way to the node: look the function up again, then start a new call."},
+		ZH:                rpcerr.Text{Description: "找不到函数元数据。", Remedy: "元数据可能尚未同步到节点:重新查询函数,再发起新的调用。"},
 	}
 	row150444 = rpcerr.Row{
 		Domain:            Domain,
@@ -1150,8 +1210,8 @@ var (
 		GRPC:              codes.NotFound,
 		Retry:             rpcerr.Retry{Class: rpcerr.Never},
 		DocumentedMessage: "instance label not found",
-		EN:                rpcerr.Text{Description: "The requested instance label does not exist."},
-		ZH:                rpcerr.Text{Description: "指定实例 label 不存在。"},
+		EN:                rpcerr.Text{Description: "The requested instance label does not exist.", Remedy: "Create an instance with the label first, or name another label."},
+		ZH:                rpcerr.Text{Description: "指定实例 label 不存在。", Remedy: "先创建带有该 label 的实例,或指定其他 label。"},
 	}
 	row150500 = rpcerr.Row{
 		Domain:            Domain,
@@ -1160,8 +1220,8 @@ var (
 		GRPC:              codes.Internal,
 		Retry:             rpcerr.Retry{Class: rpcerr.Idempotent, Delay: 1 * time.Second},
 		DocumentedMessage: "internal system error",
-		EN:                rpcerr.Text{Description: "An internal system error occurred."},
-		ZH:                rpcerr.Text{Description: "系统内部错误。"},
+		EN:                rpcerr.Text{Description: "An internal system error occurred.", Remedy: "The request may have been executed, so repeat it only if it is idempotent."},
+		ZH:                rpcerr.Text{Description: "系统内部错误。", Remedy: "请求可能已执行,仅当其幂等时才可重试。"},
 	}
 	row330404 = rpcerr.Row{
 		Domain:            Domain,
@@ -1170,8 +1230,8 @@ var (
 		GRPC:              codes.Internal,
 		Retry:             rpcerr.Retry{Class: rpcerr.Idempotent, Delay: 1 * time.Second},
 		DocumentedMessage: "subcribe stream failed",
-		EN:                rpcerr.Text{Description: "Subscribing to the stream failed."},
-		ZH:                rpcerr.Text{Description: "订阅流失败。"},
+		EN:                rpcerr.Text{Description: "Subscribing to the stream failed.", Remedy: "The subscription may exist all the same, so repeat the request only if it is idempotent."},
+		ZH:                rpcerr.Text{Description: "订阅流失败。", Remedy: "订阅可能已成功,仅当请求幂等时才可重试。"},
 	}
 )
 

@@ -326,7 +326,7 @@ type Text struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// What happened. Required.
 	Description string `protobuf:"bytes,1,opt,name=description,proto3" json:"description,omitempty"`
-	// What the reader can do about it. Empty: the documentation advises nothing.
+	// What the reader can do about it. Empty: there is no advice.
 	Remedy        string `protobuf:"bytes,2,opt,name=remedy,proto3" json:"remedy,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -32,170 +32,67 @@ type Code int32
 
 const (
 	// Not a code. Never sent; a receiver treats it as absent.
-	Code_CODE_UNSPECIFIED Code = 0
-	// The instance session that the user gave is invalid. Correct the session's configuration
-	// and call again.
-	Code_CODE_SESSION_CONFIG_INVALID Code = 4037
-	// A function of this name exists. Choose another name, or update the function that has it.
-	Code_CODE_FUNCTION_NAME_EXIST Code = 4101
-	// An alias of this name exists. Choose another name, or update the alias that has it.
-	Code_CODE_ALIAS_NAME_ALREADY_EXISTS Code = 4102
-	// The routing weights do not add up to 100. Change the weights so that they do, and call
-	// again.
+	Code_CODE_UNSPECIFIED                          Code = 0
+	Code_CODE_SESSION_CONFIG_INVALID               Code = 4037
+	Code_CODE_FUNCTION_NAME_EXIST                  Code = 4101
+	Code_CODE_ALIAS_NAME_ALREADY_EXISTS            Code = 4102
 	Code_CODE_TOTAL_ROUTING_WEIGHT_NOT_ONE_HUNDRED Code = 4103
-	// A parameter given by the user is invalid. Correct the parameter that the message names and
-	// call again.
-	Code_CODE_INVALID_USER_PARAM Code = 4104
-	// The function version has an alias and so cannot be deleted. Delete or move the alias
-	// first.
-	Code_CODE_FUNCTION_VERSION_DELETION_FORBIDDEN Code = 4105
-	// The layer version exceeds the limit. Make the layer version smaller.
-	Code_CODE_LAYER_VERSION_SIZE_OUT_OF_LIMIT Code = 4106
-	// The tenant's layers exceed the size limit. Delete layers that are no longer needed, or
-	// have the limit raised.
-	Code_CODE_TENANT_LAYER_SIZE_OUT_OF_LIMIT Code = 4107
-	// The layer has too many versions. Delete versions that are no longer needed, or have the
-	// limit raised.
-	Code_CODE_LAYER_VERSION_NUM_OUT_OF_LIMIT Code = 4108
-	// The function has too many triggers. Delete triggers that are no longer needed, or have the
-	// limit raised.
-	Code_CODE_TRIGGER_NUM_OUT_OF_LIMIT Code = 4109
-	// The function has too many versions. Delete versions that are no longer needed, or have the
-	// limit raised.
-	Code_CODE_FUNCTION_VERSION_OUT_OF_LIMIT Code = 4110
-	// The function has too many aliases. Delete aliases that are no longer needed, or have the
-	// limit raised.
-	Code_CODE_ALIAS_OUT_OF_LIMIT Code = 4111
-	// A function uses the layer, so it cannot be deleted. Remove the layer from the functions
-	// that use it first.
-	Code_CODE_LAYER_IS_USED Code = 4112
-	// The layer version has not been created. Create the layer version first, or name another
-	// one.
-	Code_CODE_LAYER_VERSION_NOT_FOUND Code = 4113
-	// The release does not differ from the one before. Publish only after a change; there is
-	// nothing to do otherwise.
-	Code_CODE_REPEATED_PUBLISHMENT_ERROR Code = 4114
-	// The function was never created or has been deleted. Create the function first, or name
-	// another one.
-	Code_CODE_FUNCTION_NOT_FOUND Code = 4115
-	// The function version was never created or has been deleted. Publish the version first, or
-	// name another one.
-	Code_CODE_FUNCTION_VERSION_NOT_FOUND Code = 4116
-	// The alias was never created or has been deleted. Create the alias first, or name another
-	// one.
-	Code_CODE_ALIAS_NAME_NOT_FOUND Code = 4117
-	// The trigger was never created or has been deleted. Create the trigger first, or name
-	// another one.
-	Code_CODE_TRIGGER_NOT_FOUND Code = 4118
-	// The layer was never created or has been deleted. Create the layer first, or name another
-	// one.
-	Code_CODE_LAYER_NOT_FOUND Code = 4119
-	// The pool was never created or has been deleted. Create the pool first, or name another
-	// one.
-	Code_CODE_POOL_NOT_FOUND Code = 4120
-	// The page lies outside the list. Ask for a page that the list has; it may have more later.
-	Code_CODE_PAGE_INFO_ERROR Code = 4123
-	// Another trigger uses this path. Choose another path, or delete the trigger that has it.
-	Code_CODE_TRIGGER_PATH_REPEATED Code = 4124
-	// The list of compatible runtimes holds duplicates. Name each runtime once.
-	Code_CODE_DUPLICATE_COMPATIBLE_RUNTIMES Code = 4125
-	// Some compatible runtimes are not in the configured list. Name only runtimes that the
-	// platform is configured with.
-	Code_CODE_COMPATIBLE_RUNTIME_ERROR Code = 4126
-	// The zip archive holds more files than configured. Pack fewer files.
-	Code_CODE_ZIP_FILE_COUNT_ERROR Code = 4127
-	// The zip archive holds invalid file paths. Correct the paths and pack the archive again.
-	Code_CODE_ZIP_FILE_PATH_ERROR Code = 4128
-	// The unpacked archive exceeds the configured size. Pack less; what counts here is the size
-	// after unpacking.
-	Code_CODE_ZIP_FILE_UNZIP_SIZE_ERROR Code = 4129
-	// The archive exceeds the configured size. Make the archive itself smaller; what counts here
-	// is the size before unpacking.
-	Code_CODE_ZIP_FILE_SIZE_ERROR Code = 4130
-	// The revision ID differs from the stored entry's. Somebody changed the entry meanwhile:
-	// read it again, then repeat the change with its new revision ID.
-	Code_CODE_REVISION_ID_ERROR Code = 4134
-	// A temporary file could not be saved while processing the package's archive. Nothing was
-	// stored, so any caller may repeat the request.
-	Code_CODE_SAVE_FILE_ERROR Code = 121016
-	// The package's archive could not be uploaded. Part of it may have been stored, so repeat
-	// the request only if it is idempotent.
-	Code_CODE_UPLOAD_FILE_ERROR Code = 121017
-	// Both the alias and the version are empty. Give one of the two.
-	Code_CODE_EMPTY_ALIAS_AND_VERSION Code = 121018
-	// Reading the package took too long. Nothing was stored, so any caller may repeat the
-	// request.
-	Code_CODE_READING_PACKAGE_TIMEOUT Code = 121019
-	// No bucket is known for the business ID. Configure a bucket for the business ID, or name
-	// another one.
-	Code_CODE_BUCKET_NOT_FOUND Code = 121026
-	// The package's archive could not be processed. Check that the archive is a valid zip file
-	// and pack it again.
-	Code_CODE_ZIP_FILE_ERROR Code = 121029
-	// Package storage did not give a pre-signed download URL. Repeat the request if it is
-	// idempotent; the storage may be back.
-	Code_CODE_DOWNLOAD_FILE_ERROR Code = 121030
-	// An object could not be deleted from package storage. It may be gone all the same, so
-	// repeat the request only if it is idempotent.
-	Code_CODE_DELETE_FILE_ERROR Code = 121032
-	// The layer belongs to another tenant than the request. Use a layer of the tenant that the
-	// request is made for.
-	Code_CODE_INVALID_FUNCTION_LAYER Code = 121036
-	// The URN in the query is invalid. Correct the URN and call again.
-	Code_CODE_INVALID_QUERY_URN Code = 121046
-	// The qualifier (a version or an alias) is invalid. Name a version or an alias that is
-	// spelled as the rules demand.
-	Code_CODE_INVALID_QUALIFIER Code = 121047
-	// The body of the HTTP request could not be processed. Send a complete body of the announced
-	// length.
-	Code_CODE_READ_BODY_ERROR Code = 121048
-	// The HTTP request could not be authenticated. Send valid credentials; unlike a refused
-	// permission, the caller is not known at all.
-	Code_CODE_AUTH_CHECK_ERROR Code = 121049
-	// The body of the HTTP request is not valid JSON. Correct the body and call again.
-	Code_CODE_INVALID_JSON_BODY Code = 121052
-	// Storage does not hold the requested trigger ID. Create the trigger first, or name another
-	// one.
-	Code_CODE_TRIGGER_ID_NOT_FOUND Code = 121057
-	// The function name has the wrong format. Correct the name and call again.
-	Code_CODE_FUNCTION_NAME_FORMAT_ERR Code = 121058
-	// etcd does not hold the key. Create the key first, or name another one.
-	Code_CODE_KV_NOT_FOUND Code = 122001
-	// etcd failed. The operation may have been carried out, so repeat the request only if it is
-	// idempotent.
-	Code_CODE_ETCD_ERROR Code = 122002
-	// An etcd transaction failed. Read the current state again, then start a new transaction
-	// from it.
-	Code_CODE_TRANSACTION_FAILED Code = 122003
-	// Decoding from JSON failed. The stored data does not have the expected form, and repeating
-	// the request does not change that.
-	Code_CODE_UNMARSHAL_FAILED Code = 122004
-	// Encoding to a string failed. The data cannot be written in the expected form, and
-	// repeating the request does not change that.
-	Code_CODE_MARSHAL_FAILED Code = 122005
-	// The version or the alias is an empty string. Give the version or the alias.
-	Code_CODE_VERSION_OR_ALIAS_EMPTY Code = 122006
-	// The resource ID is an empty string. Give the resource ID.
-	Code_CODE_RESOURCE_ID_EMPTY Code = 122007
-	// The tenant information is missing. Send the tenant information along with the request.
-	Code_CODE_NO_TENANT_INFO Code = 122008
-	// The resource information does not exist. Create the resource first, or name another one.
-	Code_CODE_NO_RESOURCE_INFO Code = 122009
-	// A parameter of the HTTP request could not be parsed. Correct the parameter that the
-	// message names and call again.
-	Code_CODE_INVALID_PARAM Code = 130600
-	// The function's metadata was not found. It may still be on its way to this node: look the
-	// function up again, then start a new call.
-	Code_CODE_FUNCTION_METADATA_NOT_FOUND Code = 150424
-	// The requested instance label does not exist. Create an instance with the label first, or
-	// name another one.
-	Code_CODE_INSTANCE_LABEL_NOT_FOUND Code = 150444
-	// An internal system error occurred. The request may have been executed, so repeat it only
-	// if it is idempotent.
-	Code_CODE_INTERNAL_SYSTEM_ERROR Code = 150500
-	// Subscribing to the stream failed. The subscription may exist all the same, so repeat the
-	// request only if it is idempotent.
-	Code_CODE_SUBSCRIBE_STREAM_FAILED Code = 330404
+	Code_CODE_INVALID_USER_PARAM                   Code = 4104
+	Code_CODE_FUNCTION_VERSION_DELETION_FORBIDDEN  Code = 4105
+	Code_CODE_LAYER_VERSION_SIZE_OUT_OF_LIMIT      Code = 4106
+	Code_CODE_TENANT_LAYER_SIZE_OUT_OF_LIMIT       Code = 4107
+	Code_CODE_LAYER_VERSION_NUM_OUT_OF_LIMIT       Code = 4108
+	Code_CODE_TRIGGER_NUM_OUT_OF_LIMIT             Code = 4109
+	Code_CODE_FUNCTION_VERSION_OUT_OF_LIMIT        Code = 4110
+	Code_CODE_ALIAS_OUT_OF_LIMIT                   Code = 4111
+	Code_CODE_LAYER_IS_USED                        Code = 4112
+	Code_CODE_LAYER_VERSION_NOT_FOUND              Code = 4113
+	Code_CODE_REPEATED_PUBLISHMENT_ERROR           Code = 4114
+	Code_CODE_FUNCTION_NOT_FOUND                   Code = 4115
+	Code_CODE_FUNCTION_VERSION_NOT_FOUND           Code = 4116
+	Code_CODE_ALIAS_NAME_NOT_FOUND                 Code = 4117
+	Code_CODE_TRIGGER_NOT_FOUND                    Code = 4118
+	Code_CODE_LAYER_NOT_FOUND                      Code = 4119
+	Code_CODE_POOL_NOT_FOUND                       Code = 4120
+	Code_CODE_PAGE_INFO_ERROR                      Code = 4123
+	Code_CODE_TRIGGER_PATH_REPEATED                Code = 4124
+	Code_CODE_DUPLICATE_COMPATIBLE_RUNTIMES        Code = 4125
+	Code_CODE_COMPATIBLE_RUNTIME_ERROR             Code = 4126
+	Code_CODE_ZIP_FILE_COUNT_ERROR                 Code = 4127
+	Code_CODE_ZIP_FILE_PATH_ERROR                  Code = 4128
+	Code_CODE_ZIP_FILE_UNZIP_SIZE_ERROR            Code = 4129
+	Code_CODE_ZIP_FILE_SIZE_ERROR                  Code = 4130
+	Code_CODE_REVISION_ID_ERROR                    Code = 4134
+	Code_CODE_SAVE_FILE_ERROR                      Code = 121016
+	Code_CODE_UPLOAD_FILE_ERROR                    Code = 121017
+	Code_CODE_EMPTY_ALIAS_AND_VERSION              Code = 121018
+	Code_CODE_READING_PACKAGE_TIMEOUT              Code = 121019
+	Code_CODE_BUCKET_NOT_FOUND                     Code = 121026
+	Code_CODE_ZIP_FILE_ERROR                       Code = 121029
+	Code_CODE_DOWNLOAD_FILE_ERROR                  Code = 121030
+	Code_CODE_DELETE_FILE_ERROR                    Code = 121032
+	Code_CODE_INVALID_FUNCTION_LAYER               Code = 121036
+	Code_CODE_INVALID_QUERY_URN                    Code = 121046
+	Code_CODE_INVALID_QUALIFIER                    Code = 121047
+	Code_CODE_READ_BODY_ERROR                      Code = 121048
+	Code_CODE_AUTH_CHECK_ERROR                     Code = 121049
+	Code_CODE_INVALID_JSON_BODY                    Code = 121052
+	Code_CODE_TRIGGER_ID_NOT_FOUND                 Code = 121057
+	Code_CODE_FUNCTION_NAME_FORMAT_ERR             Code = 121058
+	Code_CODE_KV_NOT_FOUND                         Code = 122001
+	Code_CODE_ETCD_ERROR                           Code = 122002
+	Code_CODE_TRANSACTION_FAILED                   Code = 122003
+	Code_CODE_UNMARSHAL_FAILED                     Code = 122004
+	Code_CODE_MARSHAL_FAILED                       Code = 122005
+	Code_CODE_VERSION_OR_ALIAS_EMPTY               Code = 122006
+	Code_CODE_RESOURCE_ID_EMPTY                    Code = 122007
+	Code_CODE_NO_TENANT_INFO                       Code = 122008
+	Code_CODE_NO_RESOURCE_INFO                     Code = 122009
+	Code_CODE_INVALID_PARAM                        Code = 130600
+	Code_CODE_FUNCTION_METADATA_NOT_FOUND          Code = 150424
+	Code_CODE_INSTANCE_LABEL_NOT_FOUND             Code = 150444
+	Code_CODE_INTERNAL_SYSTEM_ERROR                Code = 150500
+	Code_CODE_SUBSCRIBE_STREAM_FAILED              Code = 330404
 )
 
 // Enum value maps for Code.
@@ -359,192 +256,192 @@ var File_yuanrong_rest_v1_code_proto protoreflect.FileDescriptor
 
 const file_yuanrong_rest_v1_code_proto_rawDesc = "" +
 	"\n" +
-	"\x1byuanrong/rest/v1/code.proto\x12\x10yuanrong.rest.v1\x1a!yuanrong/catalog/v1/options.proto*\xedF\n" +
+	"\x1byuanrong/rest/v1/code.proto\x12\x10yuanrong.rest.v1\x1a!yuanrong/catalog/v1/options.proto*\x89z\n" +
 	"\x04Code\x12\x14\n" +
-	"\x10CODE_UNSPECIFIED\x10\x00\x12\xa1\x01\n" +
-	"\x1bCODE_SESSION_CONFIG_INVALID\x10\xc5\x1f\x1a\x7f\x92\xdb\x18{\b\x03\x10\x01\"\x16session config invalid*5\n" +
-	"3The instance session that the user gave is invalid.2&\n" +
-	"$用户指定实例会话不合法。\x12v\n" +
-	"\x18CODE_FUNCTION_NAME_EXIST\x10\x85 \x1aW\x92\xdb\x18S\b\x06\x10\x01\"\x11FunctionNameExist*!\n" +
-	"\x1fA function of this name exists.2\x17\n" +
-	"\x15函数名已存在。\x12|\n" +
-	"\x1eCODE_ALIAS_NAME_ALREADY_EXISTS\x10\x86 \x1aW\x92\xdb\x18S\b\x06\x10\x01\"\x16AliasNameAlreadyExists*\x1f\n" +
-	"\x1dAn alias of this name exists.2\x14\n" +
-	"\x12别名已存在。\x12\xa6\x01\n" +
-	")CODE_TOTAL_ROUTING_WEIGHT_NOT_ONE_HUNDRED\x10\x87 \x1av\x92\xdb\x18r\b\x03\x10\x01\"\x1fTotalRoutingWeightNotOneHundred*+\n" +
-	")The routing weights do not add up to 100.2\x1e\n" +
-	"\x1c总路由权重不是 100。\x12\x84\x01\n" +
-	"\x17CODE_INVALID_USER_PARAM\x10\x88 \x1af\x92\xdb\x18b\b\x03\x10\x01\"\x10InvalidUserParam*+\n" +
-	")A parameter given by the user is invalid.2\x1d\n" +
-	"\x1b用户输入参数无效。\x12\xc9\x01\n" +
-	"(CODE_FUNCTION_VERSION_DELETION_FORBIDDEN\x10\x89 \x1a\x99\x01\x92\xdb\x18\x94\x01\b\t\x10\x01\" FunctionVersionDeletionForbidden*=\n" +
-	";The function version has an alias and so cannot be deleted.2-\n" +
-	"+函数版本有别名,因此不能删除。\x12\x93\x01\n" +
-	"$CODE_LAYER_VERSION_SIZE_OUT_OF_LIMIT\x10\x8a \x1ah\x92\xdb\x18d\b\x03\x10\x01\"\x1aLayerVersionSizeOutOfLimit*&\n" +
-	"$The layer version exceeds the limit.2\x1a\n" +
-	"\x18层版本超出限制。\x12\x9d\x01\n" +
-	"#CODE_TENANT_LAYER_SIZE_OUT_OF_LIMIT\x10\x8b \x1as\x92\xdb\x18o\b\b\x10\x01\"\x19TenantLayerSizeOutOfLimit*,\n" +
-	"*The tenant's layers exceed the size limit.2 \n" +
-	"\x1e租户层大小超出限制。\x12\x90\x01\n" +
-	"#CODE_LAYER_VERSION_NUM_OUT_OF_LIMIT\x10\x8c \x1af\x92\xdb\x18b\b\b\x10\x01\"\x19LayerVersionNumOutOfLimit*\"\n" +
-	" The layer has too many versions.2\x1d\n" +
-	"\x1b层版本号超出限制。\x12\x91\x01\n" +
-	"\x1dCODE_TRIGGER_NUM_OUT_OF_LIMIT\x10\x8d \x1am\x92\xdb\x18i\b\b\x10\x01\"\x14TriggerNumOutOfLimit*%\n" +
-	"#The function has too many triggers.2&\n" +
-	"$函数触发器数量超出限制。\x12\x92\x01\n" +
-	"\"CODE_FUNCTION_VERSION_OUT_OF_LIMIT\x10\x8e \x1ai\x92\xdb\x18e\b\b\x10\x01\"\x19FunctionVersionOutOfLimit*%\n" +
-	"#The function has too many versions.2\x1d\n" +
-	"\x1b函数版本超过限制。\x12\x7f\n" +
-	"\x17CODE_ALIAS_OUT_OF_LIMIT\x10\x8f \x1aa\x92\xdb\x18]\b\b\x10\x01\"\x0fAliasOutOfLimit*$\n" +
-	"\"The function has too many aliases.2 \n" +
-	"\x1e函数别名数超过限制。\x12\x94\x01\n" +
-	"\x12CODE_LAYER_IS_USED\x10\x90 \x1a{\x92\xdb\x18w\b\t\x10\x01\"\vLayerIsUsed*5\n" +
-	"3A function uses the layer, so it cannot be deleted.2-\n" +
-	"+如果函数使用该层,则不能删除。\x12\x85\x01\n" +
-	"\x1cCODE_LAYER_VERSION_NOT_FOUND\x10\x91 \x1ab\x92\xdb\x18^\b\x05\x10\x01\"\x14LayerVersionNotFound*)\n" +
-	"'The layer version has not been created.2\x17\n" +
-	"\x15层版本未创建。\x12\x9b\x01\n" +
-	"\x1fCODE_REPEATED_PUBLISHMENT_ERROR\x10\x92 \x1au\x92\xdb\x18q\b\x06\x10\x01\"\x18RepeatedPublishmentError*2\n" +
-	"0The release does not differ from the one before.2\x1d\n" +
-	"\x1b两次发布没有区别。\x12\x91\x01\n" +
-	"\x17CODE_FUNCTION_NOT_FOUND\x10\x93 \x1as\x92\xdb\x18o\b\x05\x10\x01\"\x10FunctionNotFound*5\n" +
-	"3The function was never created or has been deleted.2 \n" +
-	"\x1e函数未创建或已删除。\x12\xb0\x01\n" +
-	"\x1fCODE_FUNCTION_VERSION_NOT_FOUND\x10\x94 \x1a\x89\x01\x92\xdb\x18\x84\x01\b\x05\x10\x01\"\x17FunctionVersionNotFound*=\n" +
-	";The function version was never created or has been deleted.2&\n" +
-	"$函数版本未创建或已删除。\x12\x91\x01\n" +
-	"\x19CODE_ALIAS_NAME_NOT_FOUND\x10\x95 \x1aq\x92\xdb\x18m\b\x05\x10\x01\"\x11AliasNameNotFound*2\n" +
-	"0The alias was never created or has been deleted.2 \n" +
-	"\x1e别名未创建或已删除。\x12\x91\x01\n" +
-	"\x16CODE_TRIGGER_NOT_FOUND\x10\x96 \x1at\x92\xdb\x18p\b\x05\x10\x01\"\x0fTriggerNotFound*4\n" +
-	"2The trigger was never created or has been deleted.2#\n" +
-	"!触发器未创建或已删除。\x12\x85\x01\n" +
-	"\x14CODE_LAYER_NOT_FOUND\x10\x97 \x1aj\x92\xdb\x18f\b\x05\x10\x01\"\rLayerNotFound*2\n" +
-	"0The layer was never created or has been deleted.2\x1d\n" +
-	"\x1b层未创建或已删除。\x12\x82\x01\n" +
-	"\x13CODE_POOL_NOT_FOUND\x10\x98 \x1ah\x92\xdb\x18d\b\x05\x10\x01\"\fPoolNotFound*1\n" +
-	"/The pool was never created or has been deleted.2\x1d\n" +
-	"\x1b池未创建或已删除。\x12z\n" +
-	"\x14CODE_PAGE_INFO_ERROR\x10\x9b \x1a_\x92\xdb\x18[\b\v\x10\x01\"\rPageInfoError*!\n" +
-	"\x1fThe page lies outside the list.2#\n" +
-	"!页面信息超出列表边界。\x12\x92\x01\n" +
-	"\x1aCODE_TRIGGER_PATH_REPEATED\x10\x9c \x1aq\x92\xdb\x18m\b\x06\x10\x01\"\x13TriggerPathRepeated*!\n" +
-	"\x1fAnother trigger uses this path.2/\n" +
-	"-触发器的路径被其他触发器使用。\x12\xb6\x01\n" +
-	"\"CODE_DUPLICATE_COMPATIBLE_RUNTIMES\x10\x9d \x1a\x8c\x01\x92\xdb\x18\x87\x01\b\x03\x10\x01\"\x1bDuplicateCompatibleRuntimes*3\n" +
-	"1The list of compatible runtimes holds duplicates.2/\n" +
-	"-在兼容运行时列表中发现重复项。\x12\xb6\x01\n" +
-	"\x1dCODE_COMPATIBLE_RUNTIME_ERROR\x10\x9e \x1a\x91\x01\x92\xdb\x18\x8c\x01\b\x03\x10\x01\"\x16CompatibleRuntimeError*:\n" +
-	"8Some compatible runtimes are not in the configured list.22\n" +
-	"0一些兼容的运行时不在配置列表中。\x12\xa7\x01\n" +
-	"\x19CODE_ZIP_FILE_COUNT_ERROR\x10\x9f \x1a\x86\x01\x92\xdb\x18\x81\x01\b\x03\x10\x01\"\x11ZipFileCountError*3\n" +
-	"1The zip archive holds more files than configured.23\n" +
-	"1zip 文件中的文件数量超出配置限制。\x12\x95\x01\n" +
-	"\x18CODE_ZIP_FILE_PATH_ERROR\x10\xa0 \x1av\x92\xdb\x18r\b\x03\x10\x01\"\x10ZipFilePathError*+\n" +
-	")The zip archive holds invalid file paths.2-\n" +
-	"+zip 文件中的某些文件路径无效。\x12\xa8\x01\n" +
-	"\x1eCODE_ZIP_FILE_UNZIP_SIZE_ERROR\x10\xa1 \x1a\x82\x01\x92\xdb\x18~\b\x03\x10\x01\"\x15ZipFileUnzipSizeError*3\n" +
-	"1The unpacked archive exceeds the configured size.2,\n" +
-	"*解压缩文件大小超过配置限制。\x12\x8d\x01\n" +
-	"\x18CODE_ZIP_FILE_SIZE_ERROR\x10\xa2 \x1an\x92\xdb\x18j\b\x03\x10\x01\"\x10ZipFileSizeError**\n" +
-	"(The archive exceeds the configured size.2&\n" +
-	"$压缩包大小超出配置限制。\x12\xae\x01\n" +
-	"\x16CODE_REVISION_ID_ERROR\x10\xa6 \x1a\x90\x01\x92\xdb\x18\x8b\x01\b\n" +
-	"\x10\x04\"\x0fRevisionIDError*2\n" +
-	"0The revision ID differs from the stored entry's.2@\n" +
-	">请求的修订 ID 与存储中操作的条目 ID 不匹配。\x12\xc4\x01\n" +
-	"\x14CODE_SAVE_FILE_ERROR\x10\xb8\xb1\a\x1a\xa7\x01\x92\xdb\x18\xa2\x01\b\r\x10\x02\x18\xe8\a\"\rSaveFileError*M\n" +
-	"KA temporary file could not be saved while processing the package's archive.2;\n" +
-	"9处理包的 zip 文件时,保存临时文件时出错。\x12\x9a\x01\n" +
-	"\x16CODE_UPLOAD_FILE_ERROR\x10\xb9\xb1\a\x1a|\x92\xdb\x18x\b\x0e\x10\x03\x18\xe8\a\"\x0fUploadFileError*.\n" +
-	",The package's archive could not be uploaded.2.\n" +
-	",上传文件时处理包 zip 文件出错。\x12\x91\x01\n" +
-	"\x1cCODE_EMPTY_ALIAS_AND_VERSION\x10\xba\xb1\a\x1am\x92\xdb\x18i\b\x03\x10\x01\"\x14EmptyAliasAndVersion*+\n" +
-	")Both the alias and the version are empty.2 \n" +
-	"\x1e别名名称和版本为空。\x12\x8b\x01\n" +
-	"\x1cCODE_READING_PACKAGE_TIMEOUT\x10\xbb\xb1\a\x1ag\x92\xdb\x18c\b\x04\x10\x02\x18\xe8\a\"\x15ReadingPackageTimeout*$\n" +
-	"\"Reading the package took too long.2\x1d\n" +
-	"\x1b读取软件包时超时。\x12\x8c\x01\n" +
-	"\x15CODE_BUCKET_NOT_FOUND\x10±\a\x1ao\x92\xdb\x18k\b\x05\x10\x01\"\x0eBucketNotFound*)\n" +
-	"'No bucket is known for the business ID.2*\n" +
-	"(未找到特定业务 ID 的桶信息。\x12\x89\x01\n" +
-	"\x13CODE_ZIP_FILE_ERROR\x10ű\a\x1an\x92\xdb\x18j\b\x03\x10\x01\"\fZipFileError*/\n" +
-	"-The package's archive could not be processed.2%\n" +
-	"#处理包的 zip 文件时出错。\x12\xb4\x01\n" +
-	"\x18CODE_DOWNLOAD_FILE_ERROR\x10Ʊ\a\x1a\x93\x01\x92\xdb\x18\x8e\x01\b\x0e\x10\x03\x18\xe8\a\"\x11DownloadFileError*9\n" +
-	"7Package storage did not give a pre-signed download URL.27\n" +
-	"5从包存储中获取预签名下载 URL 时出错。\x12\x97\x01\n" +
-	"\x16CODE_DELETE_FILE_ERROR\x10ȱ\a\x1ay\x92\xdb\x18u\b\x0e\x10\x03\x18\xe8\a\"\x0fDeleteFileError*6\n" +
-	"4An object could not be deleted from package storage.2#\n" +
-	"!删除包存储对象时出错。\x12\xb9\x01\n" +
-	"\x1bCODE_INVALID_FUNCTION_LAYER\x10̱\a\x1a\x95\x01\x92\xdb\x18\x90\x01\b\a\x10\x01\"\x14InvalidFunctionLayer*7\n" +
-	"5The layer belongs to another tenant than the request.2;\n" +
-	"9该层的租户信息与其请求的上下文不匹配。\x12\x7f\n" +
-	"\x16CODE_INVALID_QUERY_URN\x10ֱ\a\x1aa\x92\xdb\x18]\b\x03\x10\x01\"\x0fInvalidQueryURN*\"\n" +
-	" The URN in the query is invalid.2\"\n" +
-	" 查询请求中的 URN 无效。\x12\xaa\x01\n" +
-	"\x16CODE_INVALID_QUALIFIER\x10ױ\a\x1a\x8b\x01\x92\xdb\x18\x86\x01\b\x03\x10\x01\"\x10InvalidQualifier*3\n" +
-	"1The qualifier (a version or an alias) is invalid.29\n" +
-	"7请求中的限定符无效,它表示版本或别名。\x12\x9d\x01\n" +
-	"\x14CODE_READ_BODY_ERROR\x10ر\a\x1a\x80\x01\x92\xdb\x18|\b\x03\x10\x01\"\rReadBodyError*6\n" +
-	"4The body of the HTTP request could not be processed.2/\n" +
-	"-处理 HTTP 请求的正文时发生错误。\x12\x96\x01\n" +
-	"\x15CODE_AUTH_CHECK_ERROR\x10ٱ\a\x1ay\x92\xdb\x18u\b\x10\x10\x01\"\x0eAuthCheckError*.\n" +
-	",The HTTP request could not be authenticated.2/\n" +
-	"-当身份验证 HTTP 请求时发生错误。\x12\xa6\x01\n" +
-	"\x16CODE_INVALID_JSON_BODY\x10ܱ\a\x1a\x87\x01\x92\xdb\x18\x82\x01\b\x03\x10\x01\"\x0fInvalidJSONBody*1\n" +
-	"/The body of the HTTP request is not valid JSON.28\n" +
-	"6解析 HTTP 请求的正文为 JSON 格式时出错。\x12\xa5\x01\n" +
-	"\x19CODE_TRIGGER_ID_NOT_FOUND\x10\xe1\xb1\a\x1a\x83\x01\x92\xdb\x18\x7f\b\x05\x10\x01\"\x11TriggerIDNotFound*1\n" +
-	"/Storage does not hold the requested trigger ID.23\n" +
-	"1请求中的触发器 ID 在存储中找不到。\x12\x97\x01\n" +
-	"\x1dCODE_FUNCTION_NAME_FORMAT_ERR\x10\xe2\xb1\a\x1ar\x92\xdb\x18n\b\x03\x10\x01\"\x15FunctionNameFormatErr*)\n" +
-	"'The function name has the wrong format.2&\n" +
-	"$存储中函数名称格式错误。\x12j\n" +
-	"\x11CODE_KV_NOT_FOUND\x10\x91\xb9\a\x1aQ\x92\xdb\x18M\b\x05\x10\x01\"\n" +
-	"KVNotFound*\x1d\n" +
-	"\x1betcd does not hold the key.2\x1c\n" +
-	"\x1aetcd 没有这样的 kv。\x12U\n" +
-	"\x0fCODE_ETCD_ERROR\x10\x92\xb9\a\x1a>\x92\xdb\x18:\b\x0e\x10\x03\x18\xe8\a\"\tEtcdError*\x0e\n" +
-	"\fetcd failed.2\x16\n" +
-	"\x14etcd 中的错误。\x12t\n" +
-	"\x17CODE_TRANSACTION_FAILED\x10\x93\xb9\a\x1aU\x92\xdb\x18Q\b\n" +
-	"\x10\x04\x18\xf4\x03\"\x11TransactionFailed*\x1d\n" +
-	"\x1bAn etcd transaction failed.2\x16\n" +
-	"\x14etcd 事务出错。\x12y\n" +
-	"\x15CODE_UNMARSHAL_FAILED\x10\x94\xb9\a\x1a\\\x92\xdb\x18X\b\r\x10\x01\"\x0fUnmarshalFailed*\x1c\n" +
-	"\x1aDecoding from JSON failed.2#\n" +
-	"!反序列化为 JSON 时出错。\x12w\n" +
-	"\x13CODE_MARSHAL_FAILED\x10\x95\xb9\a\x1a\\\x92\xdb\x18X\b\r\x10\x01\"\rMarshalFailed*\x1e\n" +
-	"\x1cEncoding to a string failed.2#\n" +
-	"!序列化为字符串时出错。\x12\x95\x01\n" +
-	"\x1bCODE_VERSION_OR_ALIAS_EMPTY\x10\x96\xb9\a\x1ar\x92\xdb\x18n\b\x03\x10\x01\"\x13VersionOrAliasEmpty*.\n" +
-	",The version or the alias is an empty string.2#\n" +
-	"!版本或别名是空字符串。\x12~\n" +
-	"\x16CODE_RESOURCE_ID_EMPTY\x10\x97\xb9\a\x1a`\x92\xdb\x18\\\b\x03\x10\x01\"\x0fResourceIDEmpty*%\n" +
-	"#The resource ID is an empty string.2\x1e\n" +
-	"\x1c资源 ID 为空字符串。\x12s\n" +
-	"\x13CODE_NO_TENANT_INFO\x10\x98\xb9\a\x1aX\x92\xdb\x18T\b\x10\x10\x01\"\fNoTenantInfo*$\n" +
-	"\"The tenant information is missing.2\x1a\n" +
-	"\x18租户信息不存在。\x12}\n" +
-	"\x15CODE_NO_RESOURCE_INFO\x10\x99\xb9\a\x1a`\x92\xdb\x18\\\b\x05\x10\x01\"\x0eNoResourceInfo**\n" +
-	"(The resource information does not exist.2\x1a\n" +
-	"\x18资源信息不存在。\x12\x9d\x01\n" +
-	"\x12CODE_INVALID_PARAM\x10\xa8\xfc\a\x1a\x82\x01\x92\xdb\x18~\b\x03\x10\x01\"\x15InvalidParamErrorCode*6\n" +
-	"4A parameter of the HTTP request could not be parsed.2)\n" +
-	"'解析 HTTP 请求的参数时出错。\x12\x99\x01\n" +
-	" CODE_FUNCTION_METADATA_NOT_FOUND\x10\x98\x97\t\x1aq\x92\xdb\x18m\b\x05\x10\x04\x18\xe8\a\"\x1bfunction metadata not found*(\n" +
-	"&The function's metadata was not found.2\x1d\n" +
-	"\x1b找不到函数元数据。\x12\x9a\x01\n" +
-	"\x1dCODE_INSTANCE_LABEL_NOT_FOUND\x10\xac\x97\t\x1au\x92\xdb\x18q\b\x05\x10\x01\"\x18instance label not found*.\n" +
-	",The requested instance label does not exist.2!\n" +
-	"\x1f指定实例 label 不存在。\x12\x83\x01\n" +
-	"\x1aCODE_INTERNAL_SYSTEM_ERROR\x10\xe4\x97\t\x1aa\x92\xdb\x18]\b\r\x10\x03\x18\xe8\a\"\x15internal system error*$\n" +
-	"\"An internal system error occurred.2\x17\n" +
-	"\x15系统内部错误。\x12\x82\x01\n" +
-	"\x1cCODE_SUBSCRIBE_STREAM_FAILED\x10\xa4\x95\x14\x1a^\x92\xdb\x18Z\b\r\x10\x03\x18\xe8\a\"\x16subcribe stream failed*#\n" +
-	"!Subscribing to the stream failed.2\x14\n" +
-	"\x12订阅流失败。\x1a?\x92\xdb\x18;\n" +
+	"\x10CODE_UNSPECIFIED\x10\x00\x12\xfc\x01\n" +
+	"\x1bCODE_SESSION_CONFIG_INVALID\x10\xc5\x1f\x1a\xd9\x01\x92\xdb\x18\xd4\x01\b\x03\x10\x01\"\x16session config invalid*j\n" +
+	"3The instance session that the user gave is invalid.\x123Correct the session's configuration and call again.2J\n" +
+	"$用户指定实例会话不合法。\x12\"修正会话配置,重新调用。\x12\xdf\x01\n" +
+	"\x18CODE_FUNCTION_NAME_EXIST\x10\x85 \x1a\xbf\x01\x92\xdb\x18\xba\x01\b\x06\x10\x01\"\x11FunctionNameExist*[\n" +
+	"\x1fA function of this name exists.\x128Choose another name, or update the function that has it.2D\n" +
+	"\x15函数名已存在。\x12+换用其他函数名,或更新该函数。\x12\xdf\x01\n" +
+	"\x1eCODE_ALIAS_NAME_ALREADY_EXISTS\x10\x86 \x1a\xb9\x01\x92\xdb\x18\xb4\x01\b\x06\x10\x01\"\x16AliasNameAlreadyExists*V\n" +
+	"\x1dAn alias of this name exists.\x125Choose another name, or update the alias that has it.2>\n" +
+	"\x12别名已存在。\x12(换用其他别名,或更新该别名。\x12\x97\x02\n" +
+	")CODE_TOTAL_ROUTING_WEIGHT_NOT_ONE_HUNDRED\x10\x87 \x1a\xe6\x01\x92\xdb\x18\xe1\x01\b\x03\x10\x01\"\x1fTotalRoutingWeightNotOneHundred*k\n" +
+	")The routing weights do not add up to 100.\x12>Change the weights so that they add up to 100, and call again.2M\n" +
+	"\x1c总路由权重不是 100。\x12-调整权重,使总和为 100,重新调用。\x12\xf8\x01\n" +
+	"\x17CODE_INVALID_USER_PARAM\x10\x88 \x1a\xd9\x01\x92\xdb\x18\xd4\x01\b\x03\x10\x01\"\x10InvalidUserParam*i\n" +
+	")A parameter given by the user is invalid.\x12<Correct the parameter that the message names and call again.2Q\n" +
+	"\x1b用户输入参数无效。\x122根据 message 提示,修正参数,重新调用。\x12\xb5\x02\n" +
+	"(CODE_FUNCTION_VERSION_DELETION_FORBIDDEN\x10\x89 \x1a\x85\x02\x92\xdb\x18\x80\x02\b\t\x10\x01\" FunctionVersionDeletionForbidden*v\n" +
+	";The function version has an alias and so cannot be deleted.\x127Delete the alias first, or let it name another version.2`\n" +
+	"+函数版本有别名,因此不能删除。\x121先删除该别名,或将其指向其他版本。\x12\xd6\x01\n" +
+	"$CODE_LAYER_VERSION_SIZE_OUT_OF_LIMIT\x10\x8a \x1a\xaa\x01\x92\xdb\x18\xa5\x01\b\x03\x10\x01\"\x1aLayerVersionSizeOutOfLimit*G\n" +
+	"$The layer version exceeds the limit.\x12\x1fMake the layer version smaller.2:\n" +
+	"\x18层版本超出限制。\x12\x1e减小该层版本的大小。\x12\x96\x02\n" +
+	"#CODE_TENANT_LAYER_SIZE_OUT_OF_LIMIT\x10\x8b \x1a\xeb\x01\x92\xdb\x18\xe6\x01\b\b\x10\x01\"\x19TenantLayerSizeOutOfLimit*p\n" +
+	"*The tenant's layers exceed the size limit.\x12BDelete layers that are no longer needed, or have the limit raised.2S\n" +
+	"\x1e租户层大小超出限制。\x121删除不再需要的层,或申请提高上限。\x12\x8e\x02\n" +
+	"#CODE_LAYER_VERSION_NUM_OUT_OF_LIMIT\x10\x8c \x1a\xe3\x01\x92\xdb\x18\xde\x01\b\b\x10\x01\"\x19LayerVersionNumOutOfLimit*h\n" +
+	" The layer has too many versions.\x12DDelete versions that are no longer needed, or have the limit raised.2S\n" +
+	"\x1b层版本号超出限制。\x124删除不再需要的版本,或申请提高上限。\x12\x92\x02\n" +
+	"\x1dCODE_TRIGGER_NUM_OUT_OF_LIMIT\x10\x8d \x1a\xed\x01\x92\xdb\x18\xe8\x01\b\b\x10\x01\"\x14TriggerNumOutOfLimit*k\n" +
+	"#The function has too many triggers.\x12DDelete triggers that are no longer needed, or have the limit raised.2_\n" +
+	"$函数触发器数量超出限制。\x127删除不再需要的触发器,或申请提高上限。\x12\x90\x02\n" +
+	"\"CODE_FUNCTION_VERSION_OUT_OF_LIMIT\x10\x8e \x1a\xe6\x01\x92\xdb\x18\xe1\x01\b\b\x10\x01\"\x19FunctionVersionOutOfLimit*k\n" +
+	"#The function has too many versions.\x12DDelete versions that are no longer needed, or have the limit raised.2S\n" +
+	"\x1b函数版本超过限制。\x124删除不再需要的版本,或申请提高上限。\x12\xfc\x01\n" +
+	"\x17CODE_ALIAS_OUT_OF_LIMIT\x10\x8f \x1a\xdd\x01\x92\xdb\x18\xd8\x01\b\b\x10\x01\"\x0fAliasOutOfLimit*i\n" +
+	"\"The function has too many aliases.\x12CDelete aliases that are no longer needed, or have the limit raised.2V\n" +
+	"\x1e函数别名数超过限制。\x124删除不再需要的别名,或申请提高上限。\x12\xfd\x01\n" +
+	"\x12CODE_LAYER_IS_USED\x10\x90 \x1a\xe3\x01\x92\xdb\x18\xde\x01\b\t\x10\x01\"\vLayerIsUsed*m\n" +
+	"3A function uses the layer, so it cannot be deleted.\x126Remove the layer from the functions that use it first.2\\\n" +
+	"+如果函数使用该层,则不能删除。\x12-先将该层从使用它的函数中移除。\x12\xf0\x01\n" +
+	"\x1cCODE_LAYER_VERSION_NOT_FOUND\x10\x91 \x1a\xcc\x01\x92\xdb\x18\xc7\x01\b\x05\x10\x01\"\x14LayerVersionNotFound*_\n" +
+	"'The layer version has not been created.\x124Create the layer version first, or name another one.2J\n" +
+	"\x15层版本未创建。\x121先创建该层版本,或指定其他层版本。\x12\x90\x02\n" +
+	"\x1fCODE_REPEATED_PUBLISHMENT_ERROR\x10\x92 \x1a\xe9\x01\x92\xdb\x18\xe4\x01\b\x06\x10\x01\"\x18RepeatedPublishmentError*r\n" +
+	"0The release does not differ from the one before.\x12>Publish only after a change; there is nothing to do otherwise.2P\n" +
+	"\x1b两次发布没有区别。\x121修改后再发布;没有修改则无需处理。\x12\xf1\x01\n" +
+	"\x17CODE_FUNCTION_NOT_FOUND\x10\x93 \x1a\xd2\x01\x92\xdb\x18\xcd\x01\b\x05\x10\x01\"\x10FunctionNotFound*f\n" +
+	"3The function was never created or has been deleted.\x12/Create the function first, or name another one.2M\n" +
+	"\x1e函数未创建或已删除。\x12+先创建该函数,或指定其他函数。\x12\x8e\x02\n" +
+	"\x1fCODE_FUNCTION_VERSION_NOT_FOUND\x10\x94 \x1a\xe7\x01\x92\xdb\x18\xe2\x01\b\x05\x10\x01\"\x17FunctionVersionNotFound*n\n" +
+	";The function version was never created or has been deleted.\x12/Publish the version first, or name another one.2S\n" +
+	"$函数版本未创建或已删除。\x12+先发布该版本,或指定其他版本。\x12\xee\x01\n" +
+	"\x19CODE_ALIAS_NAME_NOT_FOUND\x10\x95 \x1a\xcd\x01\x92\xdb\x18\xc8\x01\b\x05\x10\x01\"\x11AliasNameNotFound*`\n" +
+	"0The alias was never created or has been deleted.\x12,Create the alias first, or name another one.2M\n" +
+	"\x1e别名未创建或已删除。\x12+先创建该别名,或指定其他别名。\x12\xf6\x01\n" +
+	"\x16CODE_TRIGGER_NOT_FOUND\x10\x96 \x1a\xd8\x01\x92\xdb\x18\xd3\x01\b\x05\x10\x01\"\x0fTriggerNotFound*d\n" +
+	"2The trigger was never created or has been deleted.\x12.Create the trigger first, or name another one.2V\n" +
+	"!触发器未创建或已删除。\x121先创建该触发器,或指定其他触发器。\x12\xdc\x01\n" +
+	"\x14CODE_LAYER_NOT_FOUND\x10\x97 \x1a\xc0\x01\x92\xdb\x18\xbb\x01\b\x05\x10\x01\"\rLayerNotFound*`\n" +
+	"0The layer was never created or has been deleted.\x12,Create the layer first, or name another one.2D\n" +
+	"\x1b层未创建或已删除。\x12%先创建该层,或指定其他层。\x12\xd8\x01\n" +
+	"\x13CODE_POOL_NOT_FOUND\x10\x98 \x1a\xbd\x01\x92\xdb\x18\xb8\x01\b\x05\x10\x01\"\fPoolNotFound*^\n" +
+	"/The pool was never created or has been deleted.\x12+Create the pool first, or name another one.2D\n" +
+	"\x1b池未创建或已删除。\x12%先创建该池,或指定其他池。\x12\xf3\x01\n" +
+	"\x14CODE_PAGE_INFO_ERROR\x10\x9b \x1a\xd7\x01\x92\xdb\x18\xd2\x01\b\v\x10\x01\"\rPageInfoError*\\\n" +
+	"\x1fThe page lies outside the list.\x129Ask for a page that the list has; it may have more later.2_\n" +
+	"!页面信息超出列表边界。\x12:请求列表范围内的页;列表之后可能会变长。\x12\x89\x02\n" +
+	"\x1aCODE_TRIGGER_PATH_REPEATED\x10\x9c \x1a\xe7\x01\x92\xdb\x18\xe2\x01\b\x06\x10\x01\"\x13TriggerPathRepeated*Z\n" +
+	"\x1fAnother trigger uses this path.\x127Choose another path, or delete the trigger that has it.2k\n" +
+	"-触发器的路径被其他触发器使用。\x12:换用其他路径,或删除占用该路径的触发器。\x12\xf2\x01\n" +
+	"\"CODE_DUPLICATE_COMPATIBLE_RUNTIMES\x10\x9d \x1a\xc8\x01\x92\xdb\x18\xc3\x01\b\x03\x10\x01\"\x1bDuplicateCompatibleRuntimes*L\n" +
+	"1The list of compatible runtimes holds duplicates.\x12\x17Name each runtime once.2R\n" +
+	"-在兼容运行时列表中发现重复项。\x12!每个运行时只列出一次。\x12\x99\x02\n" +
+	"\x1dCODE_COMPATIBLE_RUNTIME_ERROR\x10\x9e \x1a\xf4\x01\x92\xdb\x18\xef\x01\b\x03\x10\x01\"\x16CompatibleRuntimeError*t\n" +
+	"8Some compatible runtimes are not in the configured list.\x128Name only runtimes that the platform is configured with.2[\n" +
+	"0一些兼容的运行时不在配置列表中。\x12'只使用平台已配置的运行时。\x12\xda\x01\n" +
+	"\x19CODE_ZIP_FILE_COUNT_ERROR\x10\x9f \x1a\xb9\x01\x92\xdb\x18\xb4\x01\b\x03\x10\x01\"\x11ZipFileCountError*F\n" +
+	"1The zip archive holds more files than configured.\x12\x11Pack fewer files.2S\n" +
+	"1zip 文件中的文件数量超出配置限制。\x12\x1e减少打包的文件数量。\x12\xea\x01\n" +
+	"\x18CODE_ZIP_FILE_PATH_ERROR\x10\xa0 \x1a\xca\x01\x92\xdb\x18\xc5\x01\b\x03\x10\x01\"\x10ZipFilePathError*Z\n" +
+	")The zip archive holds invalid file paths.\x12-Correct the paths and pack the archive again.2Q\n" +
+	"+zip 文件中的某些文件路径无效。\x12\"修正文件路径,重新打包。\x12\x9f\x02\n" +
+	"\x1eCODE_ZIP_FILE_UNZIP_SIZE_ERROR\x10\xa1 \x1a\xf9\x01\x92\xdb\x18\xf4\x01\b\x03\x10\x01\"\x15ZipFileUnzipSizeError*m\n" +
+	"1The unpacked archive exceeds the configured size.\x128Pack less; what counts here is the size after unpacking.2h\n" +
+	"*解压缩文件大小超过配置限制。\x12:减少打包内容;此处限制的是解压后的大小。\x12\x99\x02\n" +
+	"\x18CODE_ZIP_FILE_SIZE_ERROR\x10\xa2 \x1a\xf9\x01\x92\xdb\x18\xf4\x01\b\x03\x10\x01\"\x10ZipFileSizeError*{\n" +
+	"(The archive exceeds the configured size.\x12OMake the archive itself smaller; what counts here is the size before unpacking.2_\n" +
+	"$压缩包大小超出配置限制。\x127减小压缩包;此处限制的是解压前的大小。\x12\xe7\x02\n" +
+	"\x16CODE_REVISION_ID_ERROR\x10\xa6 \x1a\xc9\x02\x92\xdb\x18\xc4\x02\b\n" +
+	"\x10\x04\"\x0fRevisionIDError*\x99\x01\n" +
+	"0The revision ID differs from the stored entry's.\x12eSomebody changed the entry meanwhile: read it again, then repeat the change with its new revision ID.2\x90\x01\n" +
+	">请求的修订 ID 与存储中操作的条目 ID 不匹配。\x12N条目已被他人修改:重新读取,再使用新的修订 ID 重做修改。\x12\xb2\x02\n" +
+	"\x14CODE_SAVE_FILE_ERROR\x10\xb8\xb1\a\x1a\x95\x02\x92\xdb\x18\x90\x02\b\r\x10\x02\x18\xe8\a\"\rSaveFileError*\x81\x01\n" +
+	"KA temporary file could not be saved while processing the package's archive.\x122Wait, then repeat the request: nothing was stored.2t\n" +
+	"9处理包的 zip 文件时,保存临时文件时出错。\x127间隔一定时间后重试:尚未保存任何内容。\x12\xbd\x02\n" +
+	"\x16CODE_UPLOAD_FILE_ERROR\x10\xb9\xb1\a\x1a\x9e\x02\x92\xdb\x18\x99\x02\b\x0e\x10\x03\x18\xe8\a\"\x0fUploadFileError*\x89\x01\n" +
+	",The package's archive could not be uploaded.\x12YPart of the archive may have been stored, so repeat the request only if it is idempotent.2s\n" +
+	",上传文件时处理包 zip 文件出错。\x12C压缩包可能已部分保存,仅当请求幂等时才可重试。\x12\xca\x01\n" +
+	"\x1cCODE_EMPTY_ALIAS_AND_VERSION\x10\xba\xb1\a\x1a\xa5\x01\x92\xdb\x18\xa0\x01\b\x03\x10\x01\"\x14EmptyAliasAndVersion*H\n" +
+	")Both the alias and the version are empty.\x12\x1bGive an alias or a version.2:\n" +
+	"\x1e别名名称和版本为空。\x12\x18指定别名或版本。\x12\xfa\x01\n" +
+	"\x1cCODE_READING_PACKAGE_TIMEOUT\x10\xbb\xb1\a\x1a\xd5\x01\x92\xdb\x18\xd0\x01\b\x04\x10\x02\x18\xe8\a\"\x15ReadingPackageTimeout*X\n" +
+	"\"Reading the package took too long.\x122Wait, then repeat the request: nothing was stored.2V\n" +
+	"\x1b读取软件包时超时。\x127间隔一定时间后重试:尚未保存任何内容。\x12\x82\x02\n" +
+	"\x15CODE_BUCKET_NOT_FOUND\x10±\a\x1a\xe4\x01\x92\xdb\x18\xdf\x01\b\x05\x10\x01\"\x0eBucketNotFound*f\n" +
+	"'No bucket is known for the business ID.\x12;Configure a bucket for the business ID, or name another ID.2a\n" +
+	"(未找到特定业务 ID 的桶信息。\x125为该业务 ID 配置桶,或指定其他业务 ID。\x12\x88\x02\n" +
+	"\x13CODE_ZIP_FILE_ERROR\x10ű\a\x1a\xec\x01\x92\xdb\x18\xe7\x01\b\x03\x10\x01\"\fZipFileError*n\n" +
+	"-The package's archive could not be processed.\x12=Check that the archive is a valid zip file and pack it again.2c\n" +
+	"#处理包的 zip 文件时出错。\x12<检查压缩包是否为有效的 zip 文件,重新打包。\x12\xbf\x02\n" +
+	"\x18CODE_DOWNLOAD_FILE_ERROR\x10Ʊ\a\x1a\x9e\x02\x92\xdb\x18\x99\x02\b\x0e\x10\x03\x18\xe8\a\"\x11DownloadFileError*\x87\x01\n" +
+	"7Package storage did not give a pre-signed download URL.\x12LWait until the storage is back, then repeat the request if it is idempotent.2s\n" +
+	"5从包存储中获取预签名下载 URL 时出错。\x12:等待包存储恢复,仅当请求幂等时才可重试。\x12\xaf\x02\n" +
+	"\x16CODE_DELETE_FILE_ERROR\x10ȱ\a\x1a\x90\x02\x92\xdb\x18\x8b\x02\b\x0e\x10\x03\x18\xe8\a\"\x0fDeleteFileError*\x8c\x01\n" +
+	"4An object could not be deleted from package storage.\x12TThe object may be gone all the same, so repeat the request only if it is idempotent.2b\n" +
+	"!删除包存储对象时出错。\x12=对象可能已被删除,仅当请求幂等时才可重试。\x12\x95\x02\n" +
+	"\x1bCODE_INVALID_FUNCTION_LAYER\x10̱\a\x1a\xf1\x01\x92\xdb\x18\xec\x01\b\a\x10\x01\"\x14InvalidFunctionLayer*p\n" +
+	"5The layer belongs to another tenant than the request.\x127Use a layer of the tenant that the request is made for.2^\n" +
+	"9该层的租户信息与其请求的上下文不匹配。\x12!使用请求所属租户的层。\x12\xbe\x01\n" +
+	"\x16CODE_INVALID_QUERY_URN\x10ֱ\a\x1a\x9f\x01\x92\xdb\x18\x9a\x01\b\x03\x10\x01\"\x0fInvalidQueryURN*C\n" +
+	" The URN in the query is invalid.\x12\x1fCorrect the URN and call again.2>\n" +
+	" 查询请求中的 URN 无效。\x12\x1a修正 URN,重新调用。\x12\x83\x02\n" +
+	"\x16CODE_INVALID_QUALIFIER\x10ױ\a\x1a\xe4\x01\x92\xdb\x18\xdf\x01\b\x03\x10\x01\"\x10InvalidQualifier*e\n" +
+	"1The qualifier (a version or an alias) is invalid.\x120Correct the version or the alias and call again.2`\n" +
+	"7请求中的限定符无效,它表示版本或别名。\x12%修正版本或别名,重新调用。\x12\xfd\x01\n" +
+	"\x14CODE_READ_BODY_ERROR\x10ر\a\x1a\xe0\x01\x92\xdb\x18\xdb\x01\b\x03\x10\x01\"\rReadBodyError*e\n" +
+	"4The body of the HTTP request could not be processed.\x12-Send a complete body of the announced length.2_\n" +
+	"-处理 HTTP 请求的正文时发生错误。\x12.发送完整的正文,长度与声明一致。\x12\xd1\x01\n" +
+	"\x15CODE_AUTH_CHECK_ERROR\x10ٱ\a\x1a\xb3\x01\x92\xdb\x18\xae\x01\b\x10\x10\x01\"\x0eAuthCheckError*G\n" +
+	",The HTTP request could not be authenticated.\x12\x17Send valid credentials.2O\n" +
+	"-当身份验证 HTTP 请求时发生错误。\x12\x1e提供有效的身份凭证。\x12\xe6\x01\n" +
+	"\x16CODE_INVALID_JSON_BODY\x10ܱ\a\x1a\xc7\x01\x92\xdb\x18\xc2\x01\b\x03\x10\x01\"\x0fInvalidJSONBody*S\n" +
+	"/The body of the HTTP request is not valid JSON.\x12 Correct the body and call again.2V\n" +
+	"6解析 HTTP 请求的正文为 JSON 格式时出错。\x12\x1c修正正文,重新调用。\x12\x89\x02\n" +
+	"\x19CODE_TRIGGER_ID_NOT_FOUND\x10\xe1\xb1\a\x1a\xe7\x01\x92\xdb\x18\xe2\x01\b\x05\x10\x01\"\x11TriggerIDNotFound*a\n" +
+	"/Storage does not hold the requested trigger ID.\x12.Create the trigger first, or name another one.2f\n" +
+	"1请求中的触发器 ID 在存储中找不到。\x121先创建该触发器,或指定其他触发器。\x12\xdf\x01\n" +
+	"\x1dCODE_FUNCTION_NAME_FORMAT_ERR\x10\xe2\xb1\a\x1a\xb9\x01\x92\xdb\x18\xb4\x01\b\x03\x10\x01\"\x15FunctionNameFormatErr*K\n" +
+	"'The function name has the wrong format.\x12 Correct the name and call again.2J\n" +
+	"$存储中函数名称格式错误。\x12\"修正函数名称,重新调用。\x12\xbf\x01\n" +
+	"\x11CODE_KV_NOT_FOUND\x10\x91\xb9\a\x1a\xa5\x01\x92\xdb\x18\xa0\x01\b\x05\x10\x01\"\n" +
+	"KVNotFound*I\n" +
+	"\x1betcd does not hold the key.\x12*Create the key first, or name another one.2C\n" +
+	"\x1aetcd 没有这样的 kv。\x12%先创建该键,或指定其他键。\x12\xed\x01\n" +
+	"\x0fCODE_ETCD_ERROR\x10\x92\xb9\a\x1a\xd5\x01\x92\xdb\x18\xd0\x01\b\x0e\x10\x03\x18\xe8\a\"\tEtcdError*h\n" +
+	"\fetcd failed.\x12XThe operation may have been carried out, so repeat the request only if it is idempotent.2R\n" +
+	"\x14etcd 中的错误。\x12:操作可能已执行,仅当请求幂等时才可重试。\x12\xf4\x01\n" +
+	"\x17CODE_TRANSACTION_FAILED\x10\x93\xb9\a\x1a\xd4\x01\x92\xdb\x18\xcf\x01\b\n" +
+	"\x10\x04\x18\xf4\x03\"\x11TransactionFailed*b\n" +
+	"\x1bAn etcd transaction failed.\x12CRead the current state again, then start a new transaction from it.2O\n" +
+	"\x14etcd 事务出错。\x127重新读取当前状态,再据此发起新的事务。\x12\xb2\x02\n" +
+	"\x15CODE_UNMARSHAL_FAILED\x10\x94\xb9\a\x1a\x94\x02\x92\xdb\x18\x8f\x02\b\r\x10\x01\"\x0fUnmarshalFailed*\x8f\x01\n" +
+	"\x1aDecoding from JSON failed.\x12qContact support: the stored data does not have the expected form, and repeating the request does not change that.2f\n" +
+	"!反序列化为 JSON 时出错。\x12A联系我们:存储的数据格式不符合预期,重试无效。\x12\xad\x02\n" +
+	"\x13CODE_MARSHAL_FAILED\x10\x95\xb9\a\x1a\x91\x02\x92\xdb\x18\x8c\x02\b\r\x10\x01\"\rMarshalFailed*\x91\x01\n" +
+	"\x1cEncoding to a string failed.\x12qContact support: the data cannot be written in the expected form, and repeating the request does not change that.2c\n" +
+	"!序列化为字符串时出错。\x12>联系我们:数据无法写成预期的格式,重试无效。\x12\xd1\x01\n" +
+	"\x1bCODE_VERSION_OR_ALIAS_EMPTY\x10\x96\xb9\a\x1a\xad\x01\x92\xdb\x18\xa8\x01\b\x03\x10\x01\"\x13VersionOrAliasEmpty*N\n" +
+	",The version or the alias is an empty string.\x12\x1eGive the version or the alias.2=\n" +
+	"!版本或别名是空字符串。\x12\x18指定版本或别名。\x12\xab\x01\n" +
+	"\x16CODE_RESOURCE_ID_EMPTY\x10\x97\xb9\a\x1a\x8c\x01\x92\xdb\x18\x87\x01\b\x03\x10\x01\"\x0fResourceIDEmpty*<\n" +
+	"#The resource ID is an empty string.\x12\x15Give the resource ID.22\n" +
+	"\x1c资源 ID 为空字符串。\x12\x12指定资源 ID。\x12\xcd\x01\n" +
+	"\x13CODE_NO_TENANT_INFO\x10\x98\xb9\a\x1a\xb1\x01\x92\xdb\x18\xac\x01\b\x10\x10\x01\"\fNoTenantInfo*Y\n" +
+	"\"The tenant information is missing.\x123Send the tenant information along with the request.2=\n" +
+	"\x18租户信息不存在。\x12!在请求中携带租户信息。\x12\xdd\x01\n" +
+	"\x15CODE_NO_RESOURCE_INFO\x10\x99\xb9\a\x1a\xbf\x01\x92\xdb\x18\xba\x01\b\x05\x10\x01\"\x0eNoResourceInfo*[\n" +
+	"(The resource information does not exist.\x12/Create the resource first, or name another one.2G\n" +
+	"\x18资源信息不存在。\x12+先创建该资源,或指定其他资源。\x12\x90\x02\n" +
+	"\x12CODE_INVALID_PARAM\x10\xa8\xfc\a\x1a\xf5\x01\x92\xdb\x18\xf0\x01\b\x03\x10\x01\"\x15InvalidParamErrorCode*t\n" +
+	"4A parameter of the HTTP request could not be parsed.\x12<Correct the parameter that the message names and call again.2]\n" +
+	"'解析 HTTP 请求的参数时出错。\x122根据 message 提示,修正参数,重新调用。\x12\xd4\x02\n" +
+	" CODE_FUNCTION_METADATA_NOT_FOUND\x10\x98\x97\t\x1a\xab\x02\x92\xdb\x18\xa6\x02\b\x05\x10\x04\x18\xe8\a\"\x1bfunction metadata not found*\x8e\x01\n" +
+	"&The function's metadata was not found.\x12dThe metadata may still be on its way to the node: look the function up again, then start a new call.2o\n" +
+	"\x1b找不到函数元数据。\x12P元数据可能尚未同步到节点:重新查询函数,再发起新的调用。\x12\x9a\x02\n" +
+	"\x1dCODE_INSTANCE_LABEL_NOT_FOUND\x10\xac\x97\t\x1a\xf4\x01\x92\xdb\x18\xef\x01\b\x05\x10\x01\"\x18instance label not found*o\n" +
+	",The requested instance label does not exist.\x12?Create an instance with the label first, or name another label.2^\n" +
+	"\x1f指定实例 label 不存在。\x12;先创建带有该 label 的实例,或指定其他 label。\x12\x8a\x02\n" +
+	"\x1aCODE_INTERNAL_SYSTEM_ERROR\x10\xe4\x97\t\x1a\xe7\x01\x92\xdb\x18\xe2\x01\b\r\x10\x03\x18\xe8\a\"\x15internal system error*p\n" +
+	"\"An internal system error occurred.\x12JThe request may have been executed, so repeat it only if it is idempotent.2P\n" +
+	"\x15系统内部错误。\x127请求可能已执行,仅当其幂等时才可重试。\x12\x9a\x02\n" +
+	"\x1cCODE_SUBSCRIBE_STREAM_FAILED\x10\xa4\x95\x14\x1a\xf5\x01\x92\xdb\x18\xf0\x01\b\r\x10\x03\x18\xe8\a\"\x16subcribe stream failed*}\n" +
+	"!Subscribing to the stream failed.\x12XThe subscription may exist all the same, so repeat the request only if it is idempotent.2P\n" +
+	"\x12订阅流失败。\x12:订阅可能已成功,仅当请求幂等时才可重试。\x1a?\x92\xdb\x18;\n" +
 	"\rrest.yuanrong\x12*github.com/openyuanrong/statusmap/gen/restB?Z=github.com/openyuanrong/statusmap/gen/yuanrong/rest/v1;restv1b\x06proto3"
 
 var (
