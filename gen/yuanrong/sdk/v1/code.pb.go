@@ -32,126 +32,56 @@ type Code int32
 
 const (
 	// Not a code. Never sent; a receiver treats it as absent.
-	Code_CODE_UNSPECIFIED Code = 0
-	// A parameter did not pass validation. Correct the parameter that the message names and call
-	// again.
-	Code_CODE_PARAM_INVALID Code = 1001
-	// There are not enough resources. Check whether the request asks for more than the cluster
-	// manages.
-	Code_CODE_RESOURCE_NOT_ENOUGH Code = 1002
-	// No such instance. Check that the instance was created or scaled out.
-	Code_CODE_INSTANCE_NOT_FOUND Code = 1003
-	// The request repeats an earlier one. Contact support.
-	Code_CODE_INSTANCE_DUPLICATED Code = 1004
-	// The request limit has been reached. Wait, then retry.
-	Code_CODE_INVOKE_RATE_LIMITED Code = 1005
-	// The requested resources can never be scheduled. Check the resource configuration: it is
-	// wrong, or exceeds what any data plane manages or the permitted range.
-	Code_CODE_RESOURCE_CONFIG_ERROR Code = 1006
-	// The instance exited after exit or signal 15. Find out why the runtime failed and repair
-	// it.
-	Code_CODE_INSTANCE_EXITED Code = 1007
-	// The ExtensionMeta configuration is wrong. Review ExtensionMeta and change it as the
-	// message says.
-	Code_CODE_EXTENSION_META_ERROR Code = 1008
-	// A group of instances could not be created. Check the InvokeOptions with which the group
-	// was created.
-	Code_CODE_GROUP_SCHEDULE_FAILED Code = 1010
-	// A group of instances failed to exit. Check the InvokeOptions with which the group was
-	// created.
-	Code_CODE_GROUP_EXIT_TOGETHER Code = 1011
-	// The local rate limit refused to create an instance. Check the local scheduler's create
-	// rate limit.
-	Code_CODE_CREATE_RATE_LIMITED Code = 1012
-	// The instance was evicted. Find out why the runtime failed and repair it.
-	Code_CODE_INSTANCE_EVICTED Code = 1013
-	// Authorization failed. Check the IAM verification policy.
-	Code_CODE_AUTHORIZE_FAILED Code = 1014
-	// The function's metadata does not exist. Check that the function has been deployed.
-	Code_CODE_FUNCTION_META_NOT_FOUND Code = 1015
-	// The instance information is incorrect. Contact support.
-	Code_CODE_INSTANCE_INFO_INVALID Code = 1016
-	// Scheduling of the instance was cancelled. The create request was cancelled while being
-	// scheduled: no resources became free in time, or Finalize was called meanwhile.
-	Code_CODE_SCHEDULE_CANCELED Code = 1017
-	// The user code could not be loaded. Check the user library and its permissions.
-	Code_CODE_USER_CODE_LOAD Code = 2001
-	// The user code raised an exception or dumped core. Correct the user function with the help
-	// of the stack and the message.
-	Code_CODE_USER_FUNCTION_EXCEPTION Code = 2002
-	// The runtime could not be reached. Contact support.
-	Code_CODE_REQUEST_BETWEEN_RUNTIME_BUS Code = 3001
-	// A communication error occurred. Check the network.
-	Code_CODE_INNER_COMMUNICATION Code = 3002
-	// An internal error occurred. Contact support.
-	Code_CODE_INNER_SYSTEM_ERROR Code = 3003
-	// The frontend cannot reach busproxy. Check that busproxy runs on the frontend's node.
-	Code_CODE_DISCONNECT_FRONTEND_BUS Code = 3004
-	// Access to etcd failed. Collect the environment's information and contact support.
-	Code_CODE_ETCD_OPERATION_ERROR Code = 3005
-	// The connection to busproxy broke. Collect the environment's information and contact
-	// support.
-	Code_CODE_BUS_DISCONNECTION Code = 3006
-	// Access to Redis failed. Collect the environment's information and contact support.
-	Code_CODE_REDIS_OPERATION_ERROR Code = 3007
-	// Kubernetes cannot be reached. Collect the environment's information and contact support.
-	Code_CODE_K8S_UNAVAILABLE Code = 3008
-	// The function agent failed. Collect the environment's information and contact support.
-	Code_CODE_FUNCTION_AGENT_OPERATION_ERROR Code = 3009
-	// The state machine failed. Collect the environment's information and contact support.
-	Code_CODE_STATE_MACHINE_ERROR Code = 3010
-	// The local scheduler's operation failed. Collect the environment's information and contact
-	// support.
-	Code_CODE_LOCAL_SCHEDULER_OPERATION_ERROR Code = 3011
-	// The runtime manager's operation failed. Collect the environment's information and contact
-	// support.
-	Code_CODE_RUNTIME_MANAGER_OPERATION_ERROR Code = 3012
-	// The instance manager's operation failed. Collect the environment's information and contact
-	// support.
+	Code_CODE_UNSPECIFIED                      Code = 0
+	Code_CODE_PARAM_INVALID                    Code = 1001
+	Code_CODE_RESOURCE_NOT_ENOUGH              Code = 1002
+	Code_CODE_INSTANCE_NOT_FOUND               Code = 1003
+	Code_CODE_INSTANCE_DUPLICATED              Code = 1004
+	Code_CODE_INVOKE_RATE_LIMITED              Code = 1005
+	Code_CODE_RESOURCE_CONFIG_ERROR            Code = 1006
+	Code_CODE_INSTANCE_EXITED                  Code = 1007
+	Code_CODE_EXTENSION_META_ERROR             Code = 1008
+	Code_CODE_GROUP_SCHEDULE_FAILED            Code = 1010
+	Code_CODE_GROUP_EXIT_TOGETHER              Code = 1011
+	Code_CODE_CREATE_RATE_LIMITED              Code = 1012
+	Code_CODE_INSTANCE_EVICTED                 Code = 1013
+	Code_CODE_AUTHORIZE_FAILED                 Code = 1014
+	Code_CODE_FUNCTION_META_NOT_FOUND          Code = 1015
+	Code_CODE_INSTANCE_INFO_INVALID            Code = 1016
+	Code_CODE_SCHEDULE_CANCELED                Code = 1017
+	Code_CODE_USER_CODE_LOAD                   Code = 2001
+	Code_CODE_USER_FUNCTION_EXCEPTION          Code = 2002
+	Code_CODE_REQUEST_BETWEEN_RUNTIME_BUS      Code = 3001
+	Code_CODE_INNER_COMMUNICATION              Code = 3002
+	Code_CODE_INNER_SYSTEM_ERROR               Code = 3003
+	Code_CODE_DISCONNECT_FRONTEND_BUS          Code = 3004
+	Code_CODE_ETCD_OPERATION_ERROR             Code = 3005
+	Code_CODE_BUS_DISCONNECTION                Code = 3006
+	Code_CODE_REDIS_OPERATION_ERROR            Code = 3007
+	Code_CODE_K8S_UNAVAILABLE                  Code = 3008
+	Code_CODE_FUNCTION_AGENT_OPERATION_ERROR   Code = 3009
+	Code_CODE_STATE_MACHINE_ERROR              Code = 3010
+	Code_CODE_LOCAL_SCHEDULER_OPERATION_ERROR  Code = 3011
+	Code_CODE_RUNTIME_MANAGER_OPERATION_ERROR  Code = 3012
 	Code_CODE_INSTANCE_MANAGER_OPERATION_ERROR Code = 3013
-	// The local scheduler is in an abnormal state. Collect the environment's information and
-	// contact support.
-	Code_CODE_LOCAL_SCHEDULER_ABNORMAL Code = 3014
-	// init is used incorrectly. Change how init is used.
-	Code_CODE_INCORRECT_INIT_USAGE Code = 4001
-	// init could not connect. Check init's address and the network.
-	Code_CODE_INIT_CONNECTION_FAILED Code = 4002
-	// Deserialization failed. Contact support.
-	Code_CODE_DESERIALIZATION_FAILED Code = 4003
-	// The instance called in local mode does not exist. Check that the instance was created
-	// correctly.
-	Code_CODE_INSTANCE_ID_EMPTY Code = 4004
-	// get failed. Check that get's timeout is long enough; if it is, contact support.
-	Code_CODE_GET_OPERATION_FAILED Code = 4005
-	// The function is used incorrectly. Change how the function is called, as the message says.
-	Code_CODE_INCORRECT_FUNCTION_USAGE Code = 4006
-	// create is used incorrectly. Change create's parameters as the message says.
-	Code_CODE_INCORRECT_CREATE_USAGE Code = 4007
-	// invoke is used incorrectly. Change invoke's parameters as the message says.
-	Code_CODE_INCORRECT_INVOKE_USAGE Code = 4008
-	// kill is used incorrectly. Change kill's parameters as the message says.
-	Code_CODE_INCORRECT_KILL_USAGE Code = 4009
-	// A RocksDB operation failed. Collect the environment's information and contact support.
-	Code_CODE_ROCKSDB_FAILED Code = 4201
-	// The data read or written exceeds the shared memory. Check that the configured shared
-	// memory is as expected.
-	Code_CODE_SHARED_MEMORY_LIMITED Code = 4202
-	// An operation on a disk file failed. Collect the environment's information and contact
-	// support.
-	Code_CODE_OPERATE_DISK_FAILED Code = 4203
-	// There is not enough disk space. Collect the environment's information and contact support.
-	Code_CODE_INSUFFICIENT_DISK_SPACE Code = 4204
-	// The data system cannot be reached. Collect the environment's information and contact
-	// support.
-	Code_CODE_CONNECTION_FAILED Code = 4205
-	// Another data system error occurred. Collect the environment's information and contact
-	// support.
-	Code_CODE_DATASYSTEM_FAILED Code = 4299
-	// A request that this one depends on failed. Change create's parameters as the message says.
-	Code_CODE_DEPENDENCY_FAILED Code = 4306
-	// The instance exited after finalize. Check whether the code still calls after Finalize or
-	// Terminate.
-	Code_CODE_FINALIZED Code = 9000
+	Code_CODE_LOCAL_SCHEDULER_ABNORMAL         Code = 3014
+	Code_CODE_INCORRECT_INIT_USAGE             Code = 4001
+	Code_CODE_INIT_CONNECTION_FAILED           Code = 4002
+	Code_CODE_DESERIALIZATION_FAILED           Code = 4003
+	Code_CODE_INSTANCE_ID_EMPTY                Code = 4004
+	Code_CODE_GET_OPERATION_FAILED             Code = 4005
+	Code_CODE_INCORRECT_FUNCTION_USAGE         Code = 4006
+	Code_CODE_INCORRECT_CREATE_USAGE           Code = 4007
+	Code_CODE_INCORRECT_INVOKE_USAGE           Code = 4008
+	Code_CODE_INCORRECT_KILL_USAGE             Code = 4009
+	Code_CODE_ROCKSDB_FAILED                   Code = 4201
+	Code_CODE_SHARED_MEMORY_LIMITED            Code = 4202
+	Code_CODE_OPERATE_DISK_FAILED              Code = 4203
+	Code_CODE_INSUFFICIENT_DISK_SPACE          Code = 4204
+	Code_CODE_CONNECTION_FAILED                Code = 4205
+	Code_CODE_DATASYSTEM_FAILED                Code = 4299
+	Code_CODE_DEPENDENCY_FAILED                Code = 4306
+	Code_CODE_FINALIZED                        Code = 9000
 )
 
 // Enum value maps for Code.
