@@ -168,7 +168,10 @@ func Example_httpLog() {
 	err := errors.New("dial 10.0.0.7: refused")
 
 	// region: http-log
-	e := new(mapping.Mapper).Map(r.Context(), err).WithRequestID(r.Header.Get("X-Request-Id"))
+	e := new(mapping.Mapper).Map(r.Context(), err)
+	if e.RequestID() == "" { // else it is that of the service that raised it
+		e = e.WithRequestID(r.Header.Get("X-Request-Id"))
+	}
 	logger.ErrorContext(r.Context(), "call failed", "error", e) // with the cause, which is not sent
 	httperr.Write(w, e)
 	// endregion

@@ -9,6 +9,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
@@ -222,7 +223,7 @@ type clientStream struct {
 	grpc.ClientStream
 	client *client
 	ctx    context.Context
-	cc     *grpc.ClientConn // nil: another transport than gRPC's, which repeats nothing
+	cc     *grpc.ClientConn // nil: another transport than gRPC's
 	method string
 	start  time.Time
 	desc   *grpc.StreamDesc
@@ -243,12 +244,10 @@ func (s *clientStream) SendMsg(m any) error {
 	if !s.desc.ClientStreams {
 		return nil // generated code asks for the status by receiving
 	}
-	if s.cc != nil {
-		// The caller stops sending now. gRPC may still repeat the stream, with what it has
-		// and then the end, which the server would take for all. Asked for the context, it
-		// does not.
-		s.Context()
-	}
+	// The caller stops sending now. gRPC may still repeat the stream, with what it has
+	// and then the end, which the server would take for all. Asked for the context, it
+	// does not.
+	s.isOfGRPC()
 	return io.EOF
 }
 
@@ -273,7 +272,7 @@ func (s *clientStream) RecvMsg(m any) error {
 // first message. That may be the end of one without messages, or a lost status: once a
 // message has come, gRPC does not repeat the stream any more.
 func (s *clientStream) emptyEnd(m any) error {
-	if s.cc != nil {
+	if s.isOfGRPC() {
 		if len(s.Trailer()) > 0 {
 			// The server has ended the stream, so that it knows its status, or there is a
 			// message yet. On one that gRPC has ended, receiving again could block for ever.
@@ -288,6 +287,18 @@ func (s *clientStream) emptyEnd(m any) error {
 		return io.EOF
 	}
 	return noReply(s.ctx, nil, s.method)
+}
+
+// isOfGRPC reports whether gRPC itself has made the stream, which puts the peer into its
+// context. One of another transport, or of an interceptor inside, need not have more methods
+// than those that send and receive, and what it says is so.
+func (s *clientStream) isOfGRPC() (is bool) {
+	if s.cc == nil {
+		return false
+	}
+	defer func() { _ = recover() }()
+	_, is = peer.FromContext(s.Context())
+	return is
 }
 
 // translate returns the typed form of err. A stream that has ended returns its

@@ -17,6 +17,7 @@ import (
 	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 
 	testgrpc "google.golang.org/grpc/interop/grpc_testing"
@@ -652,9 +653,10 @@ func TestErrorAroundEOFIsAnError(t *testing.T) {
 	}
 }
 
-// TestEndOfAnotherTransport: one that is not gRPC's repeats nothing, and its streams may
-// have neither headers nor trailers. What they say is so.
-func TestEndOfAnotherTransport(t *testing.T) {
+// TestEndOfAnotherStream: one that is not of gRPC's making repeats nothing, and may have
+// neither headers nor trailers, or no such methods at all. What it says is so.
+func TestEndOfAnotherStream(t *testing.T) {
+	cc := idle(t, retryUnavailable)
 	for _, test := range []struct {
 		desc *grpc.StreamDesc
 		want error
@@ -663,14 +665,48 @@ func TestEndOfAnotherTransport(t *testing.T) {
 		{&grpc.StreamDesc{ClientStreams: true, ServerStreams: true}, io.EOF},
 		{&grpc.StreamDesc{ClientStreams: true}, noReply},
 	} {
-		stream := scriptedStream{send: io.EOF, recv: []error{io.EOF}}.open(context.Background(), t, test.desc)
-		if err := stream.SendMsg(nil); test.desc.ClientStreams && err != io.EOF || !test.desc.ClientStreams && err != nil {
-			t.Errorf("sending: got %v", err)
-		}
-		if err := stream.RecvMsg(nil); status.Convert(err).Message() != status.Convert(test.want).Message() {
-			t.Errorf("receiving: got %v, want %v", err, test.want)
+		for name, stream := range map[string]grpc.ClientStream{
+			"another transport":                  scriptedStream{send: io.EOF, recv: []error{io.EOF}}.open(context.Background(), t, test.desc),
+			"a stream with nothing but messages": wrap(t, cc, test.desc, &fakeStream{}),
+			"a stream of the caller's context":   wrap(t, cc, test.desc, &fakeStream{ClientStream: withContext{context.Background()}}),
+		} {
+			if err := stream.SendMsg(nil); test.desc.ClientStreams && err != io.EOF || !test.desc.ClientStreams && err != nil {
+				t.Errorf("%s, sending: got %v", name, err)
+			}
+			if err := stream.RecvMsg(nil); status.Convert(err).Message() != status.Convert(test.want).Message() {
+				t.Errorf("%s, receiving: got %v, want %v", name, err, test.want)
+			}
 		}
 	}
+}
+
+// fakeStream is what somebody may put in the place of a stream: it is at its end.
+type fakeStream struct{ grpc.ClientStream }
+
+func (*fakeStream) SendMsg(any) error { return io.EOF }
+func (*fakeStream) RecvMsg(any) error { return io.EOF }
+
+// withContext has a context and panics otherwise.
+type withContext struct{ ctx context.Context }
+
+func (s withContext) Context() context.Context   { return s.ctx }
+func (withContext) Header() (metadata.MD, error) { panic("no headers") }
+func (withContext) Trailer() metadata.MD         { panic("no trailers") }
+func (withContext) CloseSend() error             { panic("no end") }
+func (withContext) SendMsg(any) error            { panic("no message") }
+func (withContext) RecvMsg(any) error            { panic("no message") }
+
+// wrap returns a stream of a connection as our interceptor wraps it.
+func wrap(t *testing.T, cc *grpc.ClientConn, desc *grpc.StreamDesc, inner grpc.ClientStream) grpc.ClientStream {
+	t.Helper()
+	stream, err := interceptor.StreamClient()(context.Background(), desc, cc, "/s/m",
+		func(context.Context, *grpc.StreamDesc, *grpc.ClientConn, string, ...grpc.CallOption) (grpc.ClientStream, error) {
+			return inner, nil
+		})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return stream
 }
 
 // TestLostStatusOfAUnaryCall: in the same case gRPC returns io.EOF for a unary call.
@@ -838,8 +874,10 @@ func (s *scriptedStream) Header() (metadata.MD, error) { return s.header, nil }
 func (s *scriptedStream) Trailer() metadata.MD         { return s.trailer }
 
 func (s *scriptedStream) Context() context.Context {
-	*s.committed++
-	return context.Background()
+	if s.committed != nil {
+		*s.committed++
+	}
+	return peer.NewContext(context.Background(), new(peer.Peer)) // as gRPC's have it
 }
 
 func (s *scriptedStream) RecvMsg(any) error {

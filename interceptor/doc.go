@@ -23,6 +23,7 @@
 //	server:  metrics → logging → STATUSMAP → recovery → auth → handler
 //	client:  metrics → logging → STATUSMAP → other retry → network
 //
+// Another retry multiplies with [WithRetry], wherever it stands: have one of them.
 // What stands outside sees the mapped error, and through Unwrap also the cause, except
 // that errors.Is does not find io.EOF in it: others take that for the good end of a
 // call. What stands inside sees what the handler returned, or the plain status. Stats

@@ -43,12 +43,21 @@ func (ev Event) LogValue() slog.Value {
 		attrs = append(attrs, slog.Bool("retrying", true), slog.Duration("wait", ev.Wait.Round(time.Microsecond)))
 	}
 	if ev.Panic != nil {
-		attrs = append(attrs, slog.String("panic", fmt.Sprint(ev.Panic)))
+		attrs = append(attrs, slog.String("panic", panicText(ev.Panic)))
 	}
 	if len(ev.Stack) > 0 {
 		attrs = append(attrs, slog.String("stack", string(ev.Stack)))
 	}
 	return slog.GroupValue(attrs...)
+}
+
+// panicText returns the text of a value that a handler panicked with.
+func panicText(value any) string {
+	err, ok := value.(error)
+	if !ok {
+		err = fmt.Errorf("%v", value)
+	}
+	return rpcerr.TextOf(err)
 }
 
 // CauseText returns what Cause tells beyond Error, "" for nothing. Unlike the texts of
@@ -69,10 +78,16 @@ func (ev Event) CauseText() string {
 		text = "" // it got its id on the way
 	}
 	for _, hidden := range hiddenCauses(ev.Cause) {
+		if len(text) > maxCause {
+			return text + "…"
+		}
 		text = because(text, rpcerr.TextOf(hidden))
 	}
 	return text
 }
+
+// maxCause is where CauseText ends, give or take a cause: a join may have very many.
+const maxCause = rpcerr.MaxBudget
 
 // because returns a text with a cause behind it, unless it ends with that cause already.
 func because(text, cause string) string {

@@ -162,3 +162,23 @@ func (e *countingError) Error() string {
 	*e.asked++
 	return "costly"
 }
+
+// TestEventLogIsBounded: neither a peer nor a handler decides how long a line is.
+func TestEventLogIsBounded(t *testing.T) {
+	var many []error
+	for range 500 {
+		many = append(many, sdk.InnerCommunication.Wrap(errors.New(strings.Repeat("text of a peer ", 600))))
+	}
+	for name, ev := range map[string]interceptor.Event{
+		"causes":                     {Error: sdk.InnerSystemError.AsError(), Cause: errors.Join(many...)},
+		"a cause":                    {Error: sdk.InnerSystemError.AsError(), Cause: errors.New(strings.Repeat("x", 1<<20))},
+		"a panic":                    {Error: sdk.InnerSystemError.AsError(), Panic: strings.Repeat("x", 1<<20)},
+		"an error that is the panic": {Error: sdk.InnerSystemError.AsError(), Panic: errors.New(strings.Repeat("x", 1<<20))},
+	} {
+		var line strings.Builder
+		slog.New(slog.NewTextHandler(&line, nil)).Warn("failed", "call", ev)
+		if n := line.Len(); n > 20_000 || n < 500 {
+			t.Errorf("of %s, the line has %d bytes", name, n)
+		}
+	}
+}

@@ -44,7 +44,7 @@ const maxAcceptLanguage = 1000
 
 // localized returns the details by which the caller is told about e in its language.
 func (s *server) localized(ctx context.Context, e *mapping.Error) []proto.Message {
-	if !e.Code().Listed() || e.Inferred() || e.Parsed() { // what is a guess is not told as a fact
+	if !e.Code().Listed() || e.Guessed() { // what is a guess is not told as a fact
 		return nil
 	}
 	accept := strings.Join(metadata.ValueFromIncomingContext(ctx, "accept-language"), ",")

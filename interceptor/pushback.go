@@ -55,7 +55,7 @@ const noRetry = -1
 // wait it out even if it does not, and then lose the error. An error that nobody
 // gave a code of a catalogue says nothing about retries, and so neither do we.
 func pushback(ctx context.Context, e *mapping.Error, idempotent bool) (ms int64, ok bool) {
-	if e.Code().IsZero() || e.Inferred() || e.Parsed() {
+	if e.Code().IsZero() || e.Guessed() {
 		return 0, false
 	}
 	retry := e.Retry()
@@ -69,19 +69,30 @@ func pushback(ctx context.Context, e *mapping.Error, idempotent bool) (ms int64,
 	return noRetry, (mayRunTwice || idempotent) && isPolicyCode(e.GRPCCode())
 }
 
-// askedFor returns the wait for which a server asks by the trailer, negative if it forbids
-// to repeat the call, and whether there is a trailer. One that is malformed, or there
-// twice, forbids.
-func askedFor(trailer metadata.MD) (wait time.Duration, ok bool) {
+// asking is what a server asks for by the trailer.
+type asking int
+
+const (
+	unasked    asking = iota // there is no trailer
+	forWait                  // to repeat the call after a wait
+	forNoRetry               // not to repeat it
+	forNothing               // the trailer is malformed, or there twice
+)
+
+// askedFor reads the trailer of a call that failed.
+func askedFor(trailer metadata.MD) (asking, time.Duration) {
 	values := trailer[pushbackKey]
 	if len(values) == 0 {
-		return 0, false
+		return unasked, 0
 	}
-	ms, err := strconv.ParseUint(values[0], 10, 31)
-	if err != nil || len(values) > 1 {
-		return noRetry, true
+	ms, err := strconv.ParseInt(values[0], 10, 32)
+	switch {
+	case err != nil || len(values) > 1:
+		return forNothing, 0
+	case ms < 0:
+		return forNoRetry, 0
 	}
-	return time.Duration(ms) * time.Millisecond, true
+	return forWait, time.Duration(ms) * time.Millisecond
 }
 
 // fits reports whether the caller's deadline leaves room for a delay and for the

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"time"
 
 	"google.golang.org/grpc"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/openyuanrong/statusmap/mapping"
 	"github.com/openyuanrong/statusmap/mapping/inband"
+	"github.com/openyuanrong/statusmap/mapping/rpcerr"
 )
 
 // retrier is what the calls of a client with retries share.
@@ -66,7 +68,7 @@ func (c *client) retryUnary(ctx context.Context, method string, req, reply any, 
 	if n := len(opts) + 2; n > len(call.space) {
 		call.opts = make([]grpc.CallOption, 0, n)
 	}
-	call.opts = append(append(call.opts, opts...), grpc.Peer(&call.last), grpc.Trailer(&call.trailer))
+	call.opts = slices.Clip(append(append(call.opts, opts...), grpc.Peer(&call.last), grpc.Trailer(&call.trailer)))
 	call.start = c.now()
 	return call.run()
 }
@@ -83,8 +85,8 @@ func (c *unaryCall) run() error {
 		if e == nil {
 			return typed
 		}
-		if e.Attempts() > 0 { // an interceptor inside has repeated it
-			c.attempts = e.Attempts()
+		if n := attemptsIn(err); n > 0 { // an interceptor inside has repeated it
+			c.attempts = n
 			c.observe(e, err, 0, false)
 			return typed
 		}
@@ -112,6 +114,18 @@ func (c *unaryCall) run() error {
 		}
 		c.reset()
 	}
+}
+
+// attemptsIn returns how many attempts an interceptor inside has made, 0 if none has
+// counted them.
+func attemptsIn(err error) (n int) {
+	rpcerr.Walk(err, func(err error) bool {
+		if e, ok := err.(*mapping.Error); ok {
+			n = e.Attempts()
+		}
+		return n == 0
+	})
+	return n
 }
 
 // keepReply returns a copy of the reply that an error was in, for observers to keep:
@@ -142,14 +156,16 @@ func (c *unaryCall) next(e *mapping.Error) (time.Duration, bool) {
 	if next != mapping.Repeat || settings.maxAttempts == 1 || c.ctx.Err() != nil {
 		return 0, false
 	}
-	if asked, ok := askedFor(c.trailer); ok {
+	switch asked, wait := askedFor(c.trailer); asked {
+	case forWait:
+		delay = wait
+	case forNothing: // it is no word to go by
+		return 0, false
+	case forNoRetry:
 		// Servers of ours forbid what may have been executed if they do not know that the
-		// method is idempotent; here it is.
-		knowsBetter := e.Retry().Class == mapping.Idempotent && !e.Code().IsZero() && !e.Inferred()
-		switch {
-		case asked >= 0:
-			delay = asked
-		case !knowsBetter:
+		// method is idempotent. What is declared on this side they do not know.
+		declared := settings.idempotent || c.client.methods.declared[fullMethod(c.method)]
+		if !declared || e.Repeatable(false) || e.Code().IsZero() || e.Guessed() {
 			return 0, false
 		}
 	}

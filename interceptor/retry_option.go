@@ -105,9 +105,9 @@ func (p RetryPolicy) tokens() (maximum, refill int64) {
 //
 // The trailer grpc-retry-pushback-ms, which a server may set, counts more: a valid value
 // replaces the delay of the hint, and a negative one, or one that is malformed or there
-// twice, forbids to repeat the call. Only where the peer says a platform's code of class
-// Idempotent and this side knows that the method is, a negative one means no more than
-// that the peer does not know it.
+// twice, forbids to repeat the call. Only where the peer says a platform's code, and what
+// may have been executed is declared idempotent on this side, by [CallIdempotent] or
+// [WithIdempotent], a negative one means no more than that the peer does not know it.
 //
 // The wait follows the policy and never goes past the deadline of the context: where
 // it does not fit, the server's error comes back at once. So it does when attempts or
@@ -122,7 +122,8 @@ func (p RetryPolicy) tokens() (maximum, refill int64) {
 // grpc.WithDisableRetry a policy keeps both from repeating. Streams are
 // left to gRPC altogether: see [ServiceConfig].
 //
-// Attempts are made with the same context and metadata. The reply is reset before
+// Attempts are made one after the other, with the same context and metadata, and what
+// stands inside must not run several of them at once, as hedging does. The reply is reset before
 // each, and what grpc.Header, grpc.Trailer and grpc.Peer return is that of the last
 // attempt; grpc.OnFinish runs for each. The timeout of a service config, unlike the
 // deadline of a context, bounds each attempt alone.

@@ -689,6 +689,9 @@ func TestRetryObeysPushback(t *testing.T) {
 		{"twice", []string{"0", "0"}, down, nil, 1},
 		{"a handler forbids", []string{"-1"}, sdk.InvokeRateLimited, interceptor.ServerOptions(), 1},
 		{"a handler asks for less than the catalogue", []string{"0"}, sdk.InvokeRateLimited, interceptor.ServerOptions(), 4},
+		{"a handler forbids what may have been executed by a malformed one", []string{"no"}, sdk.InnerCommunication.AsError().RetryAfter(0), interceptor.ServerOptions(), 1},
+		{"a handler of a method that the server knows to be idempotent", []string{"-1"}, sdk.InvokeRateLimited.AsError().RetryAfter(0), interceptor.ServerOptions(interceptor.WithIdempotent(unaryMethod)), 1},
+		{"a server of ours that passed on what is safe", nil, sentByPeer(sdk.InvokeRateLimited.AsError().RetryAfter(0).GRPCStatus()), interceptor.ServerOptions(), 4},
 		{"a server of ours that does not know the method", nil, sdk.InnerCommunication.AsError().RetryAfter(0), interceptor.ServerOptions(), 4},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -721,6 +724,27 @@ func TestAnotherTransportMayHaveExecuted(t *testing.T) {
 	if e := typed(t, err); calls != 1 || e.Origin() == mapping.OriginUnsent {
 		t.Errorf("the call was made %d times, and its error has origin %v", calls, e.Origin())
 	}
+}
+
+// statusAround wraps an error into one with a status of its own.
+type statusAround struct{ error }
+
+func (e statusAround) GRPCStatus() *status.Status { return status.Convert(e.error) }
+func (e statusAround) Unwrap() error              { return e.error }
+
+// Two of ours do not multiply, whatever stands between them.
+func TestRetryAroundAWrappedRetry(t *testing.T) {
+	var c counted
+	addr := stubtest.Start(t, c.service(failTimes(100, sdk.InvokeRateLimited.AsError().RetryAfter(0))), interceptor.ServerOptions()...)
+	between := func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoker grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+		return statusAround{invoker(ctx, method, req, reply, cc, opts...)}
+	}
+	dial := append(ours(fast), grpc.WithChainUnaryInterceptor(between))
+	err := unaryCall(stubtest.Context(t), stubtest.Dial(t, addr, append(dial, ours(fast)...)...))
+	if !errors.Is(err, sdk.InvokeRateLimited) {
+		t.Errorf("got %v", err)
+	}
+	c.want(t, 4)
 }
 
 // What an interceptor inside has wrapped around an error is found in it, with and without

@@ -48,7 +48,10 @@ const (
 // Unlike the server interceptors Write makes no request id and tells no observer: the
 // cause goes nowhere. Log the error yourself, and give it the id by which the log has it:
 //
-//	e := new(mapping.Mapper).Map(ctx, err).WithRequestID(id)
+//	e := new(mapping.Mapper).Map(ctx, err)
+//	if e.RequestID() == "" { // else it is that of the service that raised it
+//		e = e.WithRequestID(id)
+//	}
 //	slog.ErrorContext(ctx, "call failed", "error", e) // the cause too
 //	httperr.Write(w, e)
 //
@@ -65,7 +68,7 @@ func Write(w http.ResponseWriter, err error) {
 	status := Status(e.GRPCCode())
 	b := body{Code: int32(status), Message: e.Message(), GRPCCode: code.Code(e.GRPCCode()).String()}
 	var inner, after string
-	if !e.Code().IsZero() {
+	if !e.Code().IsZero() && !e.Guessed() {
 		b.Code, b.Domain, b.Reason = e.Code().Number(), e.Code().Domain(), e.Reason()
 		b.Retry = &retry{e.Retry().Class.String(), e.Retry().Delay.Milliseconds()}
 		b.Metadata, b.RequestID = e.Metadata(), e.RequestID()

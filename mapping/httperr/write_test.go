@@ -403,3 +403,16 @@ func TestWriteOfAPassedOnError(t *testing.T) {
 		}
 	}
 }
+
+// A guess is no code over HTTP either, whoever claims the error as its own.
+func TestWriteOfAGuess(t *testing.T) {
+	e, _ := mapping.FromStatus(status.New(codes.Unavailable, "down"))
+	rec := httptest.NewRecorder()
+	httperr.Write(rec, e.With("key", "v").WithOrigin(mapping.OriginLocal))
+	if got := rec.Header().Get("X-Inner-Code"); got != "" {
+		t.Errorf("X-Inner-Code: %s", got)
+	}
+	if got, want := strings.TrimSpace(rec.Body.String()), `{"code":503,"message":"down","grpc_code":"UNAVAILABLE"}`; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}

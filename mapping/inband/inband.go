@@ -196,7 +196,7 @@ func (r *Reply) Error() string {
 // the type has no place for a code, e has none of the catalogues' domains or only a guess
 // of one, or the field cannot hold the number. Then it has to travel as a status.
 func (f *Format) NewReply(t protoreflect.MessageType, e *mapping.Error, idempotent bool) (proto.Message, bool) {
-	if t == nil || e == nil || e.Code().IsZero() || e.Inferred() || e.Parsed() || !f.speaks(e.Code().Domain()) {
+	if t == nil || e == nil || e.Code().IsZero() || e.Guessed() || !f.speaks(e.Code().Domain()) {
 		return nil, false
 	}
 	reply := t.New()

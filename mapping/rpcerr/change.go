@@ -112,6 +112,7 @@ func (e *Error) WithRetry(hint Retry) *Error {
 	}
 	d := e.derive()
 	d.setRetry(hint)
+	d.knowsWhatWasDone()
 	return d
 }
 
@@ -134,7 +135,16 @@ func (e *Error) NotExecuted() *Error {
 	if d.class == Idempotent {
 		d.class = Safe
 	}
+	d.knowsWhatWasDone()
 	return d
+}
+
+// knowsWhatWasDone makes the hint of e, which nobody else knows yet, a word of this side:
+// it is not what a service in the middle has passed on any more.
+func (e *Error) knowsWhatWasDone() {
+	if e.arrival == passedOn {
+		e.arrival = hinted
+	}
 }
 
 // DoNotRetry returns a copy of e of class [Never].
@@ -198,6 +208,7 @@ func (e *Error) WithOrigin(o Origin) *Error {
 	}
 	d := e.relabel()
 	d.origin = o
+	d.lazy.Store(nil) // RetryInfo depends on the origin
 	return d
 }
 

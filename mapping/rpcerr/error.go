@@ -108,6 +108,10 @@ func (e *Error) Code() Code {
 	return e.code
 }
 
+// Guessed reports whether nobody has said the code: it is [Error.Inferred] or [Error.Parsed].
+// A guess is not sent, whatever is changed in the error.
+func (e *Error) Guessed() bool { return e != nil && e.guess != certain }
+
 // said returns the code that somebody has said, the zero Code where it is a guess. It is
 // what the error is sent with.
 func (e *Error) said() Code {

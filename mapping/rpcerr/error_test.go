@@ -692,3 +692,29 @@ func statusOf(c codes.Code, message string, details ...proto.Message) *status.St
 	}
 	return status.FromProto(p)
 }
+
+// The status of an error whose origin was changed is the same whether the status before
+// was looked at or not.
+func TestOriginDecidesAboutRetryInfo(t *testing.T) {
+	raised := sdk.InvokeRateLimited.Errorf("x").NotExecuted().RetryAfter(time.Second)
+	_ = raised.GRPCStatus()
+	seen := raised.WithOrigin(rpcerr.OriginPeer).GRPCStatus().Proto()
+	fresh := sdk.InvokeRateLimited.Errorf("x").NotExecuted().RetryAfter(time.Second).WithOrigin(rpcerr.OriginPeer).GRPCStatus().Proto()
+	if !proto.Equal(seen, fresh) {
+		t.Errorf("looked at before: %v, not looked at: %v", seen, fresh)
+	}
+}
+
+// Whoever passes an error on and knows that nothing was executed here can say so.
+func TestPassedOnAndNotExecuted(t *testing.T) {
+	st := sdk.InvokeRateLimited.Errorf("x").WithRetry(rpcerr.Retry{Class: rpcerr.Safe}).WithOrigin(rpcerr.OriginPeer).GRPCStatus() // no RetryInfo
+	e, _ := new(rpcerr.Decoder).FromStatus(st)
+	if e.Repeatable(false) {
+		t.Fatal("what was passed on is repeatable")
+	}
+	for name, e := range map[string]*rpcerr.Error{"NotExecuted": e.NotExecuted(), "WithRetry": e.WithRetry(rpcerr.Retry{Class: rpcerr.Safe})} {
+		if !e.Repeatable(false) {
+			t.Errorf("%s has no effect", name)
+		}
+	}
+}
