@@ -126,10 +126,19 @@ breaking-selftest: ## Prove that a renumbered, removed or renamed code fails the
 
 comma := ,
 
+# Sets toolchain to the oldest version of Go, or to local if that cannot be had here.
+define floor-toolchain
+toolchain=go$$(go list -m -f '{{.GoVersion}}'); \
+if ! GOTOOLCHAIN=$$toolchain go version; then \
+	echo "$$toolchain cannot be had here, so it is done with $$(go env GOVERSION)"; toolchain=local; \
+fi
+endef
+
 .PHONY: readme
 readme: ## Run the commands in the README, from an empty folder on
 	go vet -tags readme ./examples
 	go test -count=1 -tags readme -run TestCommands ./examples
+	@$(floor-toolchain); GOTOOLCHAIN=$$toolchain go test -count=1 -tags readme -run TestFromNothing ./examples
 
 .PHONY: plugin-test
 plugin-test: ## Generate a team's own catalogue in a module of its own
@@ -159,11 +168,7 @@ floor: ## Run the tests at the oldest supported versions, that of Go included if
 		got=$$(go list -m -f '{{.Path}}@{{.Version}}' "$${want%@*}"); \
 		test "$$got" = "$$want" || { echo "go.mod asks for $$got, the floor is $$want"; exit 1; }; \
 	done
-	@toolchain=go$$(go list -m -f '{{.GoVersion}}'); \
-	if ! GOTOOLCHAIN=$$toolchain go version; then \
-		echo "$$toolchain cannot be had here, so the tests run with $$(go env GOVERSION)"; toolchain=local; \
-	fi; \
-	GOTOOLCHAIN=$$toolchain go test ./...
+	@$(floor-toolchain); GOTOOLCHAIN=$$toolchain go test ./...
 
 # Newer ones: go get -modfile=.tools/newest.mod google.golang.org/grpc@latest, and likewise the others.
 .PHONY: newest

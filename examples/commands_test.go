@@ -18,6 +18,45 @@ const aLog = "10:00:01 ERROR invoke failed: code: 1003, message: no instance a1\
 // resultRule is a comment behind a command that names the code which it ends with.
 var resultRule = regexp.MustCompile(`# ([A-Z]+(?:_[A-Z]+)+)`)
 
+// A workplace is a folder of a user, beside a checkout.
+type workplace struct {
+	checkout string
+	folder   string // empty at first
+	log      string
+}
+
+func newWorkplace(t *testing.T) workplace {
+	t.Helper()
+	checkout, err := filepath.Abs(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	work := t.TempDir()
+	w := workplace{checkout, filepath.Join(work, "hello"), filepath.Join(work, "service.log")}
+	if err := os.Mkdir(w.folder, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(checkout, filepath.Join(work, "statusmap")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(w.log, []byte(aLog), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+// save saves a program of a document, if b is one.
+func (w workplace) save(t *testing.T, b block) bool {
+	t.Helper()
+	if b.language != "go" || !strings.HasPrefix(b.text, "package main\n") {
+		return false
+	}
+	if err := os.WriteFile(filepath.Join(w.folder, "main.go"), []byte(b.text), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	return true
+}
+
 // shell runs commands and returns what they print.
 func shell(dir, commands string) (string, error) {
 	cmd := exec.Command("bash", "-euo", "pipefail", "-c", commands)
@@ -29,46 +68,27 @@ func shell(dir, commands string) (string, error) {
 
 // The commands of the documents, from an empty folder on, do what is said of them.
 func TestCommands(t *testing.T) {
-	repository, err := filepath.Abs(root)
-	if err != nil {
-		t.Fatal(err)
-	}
-	work := t.TempDir()
-	folder, log := filepath.Join(work, "hello"), filepath.Join(work, "service.log")
-	if err := os.Mkdir(folder, 0o777); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Symlink(repository, filepath.Join(work, "statusmap")); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(log, []byte(aLog), 0o666); err != nil {
-		t.Fatal(err)
-	}
-	server := startServer(t, repository, work)
+	w := newWorkplace(t)
+	server := startServer(t, w.checkout, t.TempDir())
 
 	inFolder, ran := false, 0
 	for _, document := range []string{"README.md", "examples/README.md"} {
 		for _, b := range blocks(readFile(t, filepath.Join(root, document))) {
 			switch {
-			case b.language == "go" && strings.HasPrefix(b.text, "package main\n"):
-				if err := os.WriteFile(filepath.Join(folder, "main.go"), []byte(b.text), 0o666); err != nil {
-					t.Fatal(err)
-				}
-				continue
-			case b.language != "sh":
+			case w.save(t, b), b.language != "sh":
 				continue
 			case strings.HasPrefix(b.text, "go mod init "):
 				inFolder = true
 			case strings.Contains(b.text, "./examples/"):
 				inFolder = false
 			}
-			dir := repository
+			dir := w.checkout
 			if inFolder {
-				dir = folder
+				dir = w.folder
 			}
 			for line := range strings.Lines(b.text) {
 				line = strings.TrimSpace(line)
-				command := strings.NewReplacer("service.log", log, "./examples/client", "./examples/client -addr "+server).Replace(line)
+				command := strings.NewReplacer("service.log", w.log, "./examples/client", "./examples/client -addr "+server).Replace(line)
 				out, err := shell(dir, command)
 				ran++
 				if code := resultRule.FindStringSubmatch(line); code != nil {
@@ -88,6 +108,26 @@ func TestCommands(t *testing.T) {
 	}
 	if ran < 15 {
 		t.Errorf("only %d commands", ran)
+	}
+}
+
+// The way to the first typed error, which is to work with the oldest version of Go too: make
+// readme runs it with that one.
+func TestFromNothing(t *testing.T) {
+	w := newWorkplace(t)
+	var commands strings.Builder
+	for _, b := range blocks(readFile(t, filepath.Join(root, "README.md"))) {
+		if w.save(t, b) || b.language != "sh" {
+			continue
+		}
+		commands.WriteString(b.text)
+		if strings.Contains(b.text, "go run .\n") {
+			break
+		}
+	}
+	out, err := shell(w.folder, commands.String())
+	if want := output(t, "hello/main_test.go"); err != nil || !strings.HasSuffix(out, want) {
+		t.Errorf("%s%v; prints\n%swant, at the end,\n%s", &commands, err, out, want)
 	}
 }
 
