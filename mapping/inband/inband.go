@@ -47,8 +47,10 @@ import (
 type Format struct {
 	// Catalogs give the numbers their meaning: the first that lists a number decides,
 	// and one that none lists belongs to the first. Empty means that of package sdk,
-	// which others replace: to know yours in addition, name it and sdk.Catalog(), that
-	// one first whose meaning is to count where both list a number.
+	// which others replace, so that by default codes of package rest and codes of your own
+	// are neither written into replies nor read out of them. To know them in addition, name
+	// rest.Catalog(), yours and sdk.Catalog(), that one first whose meaning is to count
+	// where two list a number.
 	Catalogs []*mapping.Catalog
 	// Nested names the fields whose messages are looked into, in proto style or in
 	// JSON style, in this order. Empty means "status", then "callResult".
@@ -72,8 +74,9 @@ type Format struct {
 // An Outcome is what a reply says about its call.
 type Outcome struct {
 	// Number is the code, 0 for success. One that no code can have, because it is
-	// negative or larger than an int32, gives an error without a code of a catalogue,
-	// whose text says the number.
+	// negative or larger than an int32, gives an error whose text says the number and
+	// whose code is inferred: sdk.InnerSystemError, as for a status UNKNOWN, of class
+	// NEVER.
 	Number int64
 	// Message is the reply's text; with an empty one the error has the catalogue's.
 	Message string
@@ -111,7 +114,8 @@ func (f *Format) settings() *decoded {
 // and may be empty. FromReply itself never ends a stream, so it also suits messages
 // of streams on which several calls are multiplexed.
 //
-// The error has origin [mapping.OriginPeer] and unwraps to a [*Reply]. Its retry class
+// The error has origin [mapping.OriginPeer] and unwraps to a [*Reply]. Of a number that no
+// code can have, the code is inferred, as [Outcome] says. The retry class
 // is the code's, refined by what the reply says:
 //
 //   - with the reason "post-dispatch-unknown" SAFE becomes IDEMPOTENT;
@@ -153,7 +157,8 @@ func (f *Format) fail(method string, reply any, o Outcome) (*mapping.Error, bool
 		}
 	}
 	t.Retry = o.refine(t.Retry)
-	return t.Decode(set.decoder).WithCause(&Reply{Reply: reply, RetryReason: o.RetryReason}), true
+	e := t.Decode(set.decoder).WithOrigin(mapping.OriginPeer) // whatever the number is, the peer has sent it
+	return e.WithCause(&Reply{Reply: reply, RetryReason: o.RetryReason}), true
 }
 
 // refine returns the retry hint of the code as far as the reply knows better.
@@ -193,10 +198,11 @@ func (r *Reply) Error() string {
 // and for IDEMPOTENT if the method is declared idempotent.
 //
 // The bool is false where the error cannot be told so that the caller recognises it:
-// the type has no place for a code, e has none of the catalogues' domains or only a guess
-// of one, or the field cannot hold the number. Then it has to travel as a status.
+// the type has no place for a code, e has none or only a guess of one, its domain is not
+// the one that FromReply would give to the number (so with the zero Format every code but
+// those of sdk), or the field cannot hold the number. Then it has to travel as a status.
 func (f *Format) NewReply(t protoreflect.MessageType, e *mapping.Error, idempotent bool) (proto.Message, bool) {
-	if t == nil || e == nil || e.Code().IsZero() || e.Guessed() || !f.speaks(e.Code().Domain()) {
+	if t == nil || e == nil || e.Code().IsZero() || e.Guessed() || !f.means(e.Code()) {
 		return nil, false
 	}
 	reply := t.New()
@@ -207,12 +213,8 @@ func (f *Format) NewReply(t protoreflect.MessageType, e *mapping.Error, idempote
 	return reply.Interface(), true
 }
 
-// speaks reports whether the numbers in the replies can be of that domain.
-func (f *Format) speaks(domain string) bool {
-	for _, c := range f.settings().catalogs {
-		if c != nil && c.Domain() == domain {
-			return true
-		}
-	}
-	return false
+// means reports whether the number of a code means that code where a reply is read.
+func (f *Format) means(c mapping.Code) bool {
+	_, domain := told.Lookup(f.settings().catalogs, c.Number())
+	return domain == c.Domain()
 }

@@ -27,6 +27,7 @@ import (
 	"github.com/openyuanrong/statusmap/gen/sdk"
 	"github.com/openyuanrong/statusmap/mapping"
 	"github.com/openyuanrong/statusmap/mapping/inband"
+	"github.com/openyuanrong/statusmap/mapping/rpcerr"
 )
 
 // replyFile declares replies of the shapes that the platform has, and of some that only
@@ -218,6 +219,9 @@ func TestFromReplyOfUnlistedNumbers(t *testing.T) {
 		e, ok := new(inband.Format).FromReply(kill, replyOf(t, test.reply, test.text))
 		if !ok || e.Message() != test.message || e.GRPCCode() != codes.Unknown || e.Retry() != (mapping.Retry{Class: mapping.Never}) {
 			t.Errorf("%s: FromReply = %v, %v; want %q, Unknown, NEVER", test.text, e, ok, test.message)
+		}
+		if e.Origin() != mapping.OriginPeer {
+			t.Errorf("%s: FromReply = %v of origin %v, want %v", test.text, e, e.Origin(), mapping.OriginPeer)
 		}
 		// A number that no code can have is not that of another error, but no success either.
 		if test.number == 0 {
@@ -490,6 +494,38 @@ func TestNewReplyLeavesTheStatusTo(t *testing.T) {
 	}
 	if got, ok := new(inband.Format).NewReply(nil, sdk.InstanceNotFound.AsError(), false); ok {
 		t.Errorf("no type: NewReply = %v, want none", got)
+	}
+}
+
+// A number that two catalogues list tells of the code of the first, and of no other.
+func TestNewReplyOfANumberThatTwoCatalogsList(t *testing.T) {
+	noCredit := &rpcerr.Row{Domain: "billing.acme", Number: 1003, Reason: "NO_CREDIT", GRPC: codes.FailedPrecondition}
+	billing := rpcerr.CatalogOf("billing.acme", []*rpcerr.Row{noCredit}, []uint16{3: 1}, [][256]uint16{{}, {1003 & 255: 1}})
+	billingFirst := &inband.Format{Catalogs: []*mapping.Catalog{&billing, nil, rest.Catalog(), sdk.Catalog()}}
+	sdkFirst := &inband.Format{Catalogs: []*mapping.Catalog{sdk.Catalog(), &billing}}
+	for _, test := range []struct {
+		name   string
+		format *inband.Format
+		code   mapping.Code
+		want   bool
+	}{
+		{"billing in front, its code", billingFirst, rpcerr.CodeOf(noCredit), true},
+		{"billing in front, sdk's code of the same number", billingFirst, sdk.InstanceNotFound, false},
+		{"billing in front, a number that only sdk lists", billingFirst, sdk.InstanceExited, true},
+		{"billing in front, a number that only rest lists", billingFirst, rest.FunctionNotFound, true},
+		{"sdk in front, its code", sdkFirst, sdk.InstanceNotFound, true},
+		{"sdk in front, billing's code of the same number", sdkFirst, rpcerr.CodeOf(noCredit), false},
+	} {
+		got, ok := test.format.NewReply(replyTypes()["replies.Int"], test.code.AsError(), false)
+		if ok != test.want {
+			t.Errorf("%s: NewReply = %v, %v, want %v", test.name, got, ok, test.want)
+		}
+		if !ok {
+			continue
+		}
+		if back, _ := test.format.FromReply("", got); back.Code() != test.code {
+			t.Errorf("%s: read back as %v, want %v", test.name, back.Code(), test.code)
+		}
 	}
 }
 
