@@ -71,6 +71,22 @@ func TestCheckPasses(t *testing.T) {
 		}
 	}
 	maptest.Check(t, sdk.ParamInvalid, sdk.ParamInvalid, maptest.NoMetadata(), maptest.Origin(mapping.OriginLocal))
+}
+
+// With changes some keys. A test may name them as the code under test does, or as they are.
+func TestCheckFindsKeysAsTheyWereGiven(t *testing.T) {
+	err := sdk.ParamInvalid.AsError().With("a", "1", "UserID", "2", "user name", "3")
+	maptest.Check(t, err, sdk.ParamInvalid,
+		maptest.Metadata("a", "1"), maptest.Metadata("UserID", "2"), maptest.Metadata("user name", "3"),
+		maptest.Metadata("a_", "1"), maptest.Metadata("userID", "2"), maptest.Metadata("user_name", "3"))
+
+	foreign, ferr := status.New(codes.Internal, "x").WithDetails(&errdetails.ErrorInfo{
+		Domain: sdk.Domain, Reason: sdk.ParamInvalid.Reason(), Metadata: map[string]string{"A": "1", "a": "2"},
+	})
+	if ferr != nil {
+		t.Fatal(ferr)
+	}
+	maptest.Check(t, foreign.Err(), sdk.ParamInvalid, maptest.Metadata("A", "1"), maptest.Metadata("a", "2"), maptest.NoMetadata("B"))
 	maptest.CheckGRPC(t, status.Error(codes.DeadlineExceeded, "late"), codes.DeadlineExceeded, maptest.Cause(context.DeadlineExceeded))
 	maptest.Check(t, sdk.ParamInvalid.Wrap(io.ErrUnexpectedEOF), sdk.ParamInvalid, maptest.Cause(io.ErrUnexpectedEOF))
 	maptest.Check(t, received(t, sdk.ParamInvalid), sdk.ParamInvalid, maptest.Origin(mapping.OriginPeer))
@@ -120,6 +136,7 @@ func TestCheckFails(t *testing.T) {
 		{"a part of the message", sdk.InstanceNotFound, maptest.MessageContains("a1"), `…"a1"…`, `"no instance \"b2\""`},
 		{"no such metadata", sdk.InstanceNotFound, maptest.Metadata("node", "n"), `"n"`, "none"},
 		{"other metadata", sdk.InstanceNotFound, maptest.NoMetadata("zone"), "none of zone", `map["zone":"z"]`},
+		{"other metadata, under the key that With was given", sdk.InstanceNotFound, maptest.NoMetadata("Zone"), "none of Zone", `map["zone":"z"]`},
 		{"any metadata", sdk.InstanceNotFound, maptest.NoMetadata(), "none", `map["instance":"b2" "zone":"z"]`},
 		{"retry class", sdk.InstanceNotFound, maptest.Retry(mapping.Safe, 100*time.Millisecond), "SAFE after 100ms", "HIGHER_LEVEL after 100ms"},
 		{"retry delay", sdk.InstanceNotFound, maptest.Retry(mapping.HigherLevel, time.Second), "HIGHER_LEVEL after 1s", "HIGHER_LEVEL after 100ms"},

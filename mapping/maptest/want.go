@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/encoding/prototext"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/openyuanrong/statusmap/gen/sdk"
 	"github.com/openyuanrong/statusmap/mapping"
 )
 
@@ -91,23 +92,40 @@ func MessageContains(part string) Want {
 	}
 }
 
-// Metadata wants a metadata entry. Other entries do not matter.
+// Metadata wants a metadata entry. Other entries do not matter. The key may be written as
+// it was given to [mapping.Error]'s With, which changes some.
 func Metadata(key, value string) Want {
 	return func(_ error, e *mapping.Error) fact {
 		f := fact{name: "metadata[" + strconv.Quote(key) + "]", want: strconv.Quote(value), got: "none"}
-		if got, ok := e.Metadata()[key]; ok {
+		metadata := e.Metadata()
+		got, ok := metadata[key]
+		if !ok {
+			got, ok = metadata[sent(key)]
+		}
+		if ok {
 			f.got, f.ok = strconv.Quote(got), got == value
 		}
 		return f
 	}
 }
 
-// NoMetadata wants no metadata entry of this key; without keys, none at all.
+// sent returns a key as With makes it.
+func sent(key string) string {
+	for k := range sdk.InnerSystemError.AsError().With(key, "").Metadata() {
+		key = k
+	}
+	return key
+}
+
+// NoMetadata wants no metadata entry of these keys, written as for [Metadata]; without
+// keys, none at all.
 func NoMetadata(keys ...string) Want {
 	return func(_ error, e *mapping.Error) fact {
 		found, want := e.Metadata(), "none"
 		if len(keys) > 0 {
-			maps.DeleteFunc(found, func(key, _ string) bool { return !slices.Contains(keys, key) })
+			maps.DeleteFunc(found, func(found, _ string) bool {
+				return !slices.ContainsFunc(keys, func(key string) bool { return found == key || found == sent(key) })
+			})
 			want = "none of " + strings.Join(keys, ", ")
 		}
 		f := fact{name: "metadata", want: want, got: "none", ok: len(found) == 0}
