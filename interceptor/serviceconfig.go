@@ -40,15 +40,20 @@ type ServiceConfig struct {
 	// Descriptors are further services, from files that are not linked in.
 	Descriptors []protoreflect.ServiceDescriptor
 
-	// Idempotent are methods of these services, "/package.Service/Method", that are
-	// idempotent although their descriptors do not say so by an idempotency_level.
+	// Idempotent are methods of these services, "/package.Service/Method", of which the
+	// first slash may be missing, that are idempotent although their descriptors do not say
+	// so by an idempotency_level. The server has to know it too, by [WithIdempotent] with the
+	// same methods: else it forbids by grpc-retry-pushback-ms to repeat calls that may have
+	// been executed, and clients obey.
 	Idempotent []string
 
-	// Retry is the policy of the idempotent methods. MaxAttempts is 2 to 5. The backoff
-	// counts only where no server could say how long to wait, so the default of
-	// InitialBackoff is here what the catalogue asks for after a broken connection,
-	// 500 ms; gRPC varies it at random. MaxDelay has no counterpart
-	// and does not count. Negative MaxTokens means that there is no throttle.
+	// Retry is the policy of the idempotent methods. MaxAttempts is 2 to 5, Multiplier 1 to
+	// 1000, MaxTokens 3 to 1000 or negative, TokenRatio 0.001 to 1000, InitialBackoff above
+	// 0 and at most MaxBackoff, which has no bound. The backoff counts only where no server
+	// could say how long to wait, so the default of InitialBackoff is here what the
+	// catalogue asks for after a broken connection, 500 ms; gRPC varies it at random.
+	// MaxDelay has no counterpart and does not count. Negative MaxTokens means that there
+	// is no throttle. JSON refuses everything else.
 	Retry RetryPolicy
 	// Codes are those after which a call is repeated. The default is UNAVAILABLE,
 	// RESOURCE_EXHAUSTED and ABORTED: those for which our servers say so where a call
@@ -110,8 +115,9 @@ type (
 // take it; equal descriptions give equal text. It returns an error, which names
 // everything that is wrong, for what gRPC would refuse and also for what it would
 // silently ignore or cut: services and methods that do not exist or come twice, codes
-// that must not be retried, more than 5 attempts, a first backoff above the highest,
-// services of none of which there is anything to say.
+// that must not be retried, more than 5 attempts, a budget with which nothing is ever
+// repeated, a first backoff above the highest, services of none of which there is
+// anything to say.
 func (c ServiceConfig) JSON() (string, error) {
 	policy, err := c.retryPolicy()
 	services, serviceErr := c.services()
@@ -203,8 +209,12 @@ func jsonDuration(d time.Duration) string {
 	return seconds + "." + nanos + "s"
 }
 
-// maxNativeAttempts is what gRPC silently cuts maxAttempts to.
-const maxNativeAttempts = 5
+const (
+	// maxNativeAttempts is what gRPC silently cuts maxAttempts to.
+	maxNativeAttempts = 5
+	// minUsefulTokens is the least budget of which more than half is left after one failure.
+	minUsefulTokens = 3
+)
 
 // retryPolicy returns the policy in JSON, or what is wrong with it.
 func (c ServiceConfig) retryPolicy() (*jsonRetryPolicy, error) {
@@ -221,7 +231,7 @@ func (c ServiceConfig) retryPolicy() (*jsonRetryPolicy, error) {
 	check(p.InitialBackoff > 0, "InitialBackoff is %v, not above 0", p.InitialBackoff)
 	check(p.MaxBackoff >= p.InitialBackoff, "MaxBackoff %v is less than InitialBackoff %v", p.MaxBackoff, p.InitialBackoff)
 	check(p.Multiplier >= 1 && p.Multiplier <= 1000, "Multiplier is %v, not 1 to 1000", p.Multiplier)
-	check(p.MaxTokens <= maxTokens, "MaxTokens is %d, more than %d", p.MaxTokens, maxTokens)
+	check(p.MaxTokens < 0 || p.MaxTokens >= minUsefulTokens && p.MaxTokens <= maxTokens, "MaxTokens is %d, not %d to %d or negative", p.MaxTokens, minUsefulTokens, maxTokens)
 	check(p.TokenRatio >= minTokenRatio && p.TokenRatio <= maxTokens, "TokenRatio is %v, not %v to %d", p.TokenRatio, minTokenRatio, maxTokens)
 
 	j := &jsonRetryPolicy{

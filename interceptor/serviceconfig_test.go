@@ -104,6 +104,12 @@ func TestServiceConfig(t *testing.T) {
 				"retryThrottling": {"maxTokens": 1000, "tokenRatio": 0.001}}`,
 		},
 		{
+			name:   "as few tokens as allow a repetition",
+			config: interceptor.ServiceConfig{Descriptors: store, Retry: interceptor.RetryPolicy{MaxTokens: 3}},
+			want: `{"methodConfig": [{"name": [{"service": "acme.Store", "method": "Get"}, {"service": "acme.Store", "method": "Put"}], ` + policy + `}],
+				"retryThrottling": {"maxTokens": 3, "tokenRatio": 0.1}}`,
+		},
+		{
 			name:   "no throttle",
 			config: interceptor.ServiceConfig{Descriptors: store, Retry: interceptor.RetryPolicy{MaxTokens: -1}},
 			want:   `{"methodConfig": [{"name": [{"service": "acme.Store", "method": "Get"}, {"service": "acme.Store", "method": "Put"}], ` + policy + `}]}`,
@@ -191,6 +197,8 @@ func TestServiceConfigRefuses(t *testing.T) {
 		{"small multiplier", retry(interceptor.RetryPolicy{Multiplier: 0.5}), "Multiplier"},
 		{"no multiplier", retry(interceptor.RetryPolicy{Multiplier: math.NaN()}), "Multiplier"},
 		{"endless multiplier", retry(interceptor.RetryPolicy{Multiplier: math.Inf(1)}), "Multiplier"},
+		{"one token", retry(interceptor.RetryPolicy{MaxTokens: 1}), "MaxTokens"},
+		{"two tokens", retry(interceptor.RetryPolicy{MaxTokens: 2}), "MaxTokens"},
 		{"too many tokens", retry(interceptor.RetryPolicy{MaxTokens: 1001}), "MaxTokens"},
 		{"negative ratio", retry(interceptor.RetryPolicy{TokenRatio: -0.1}), "TokenRatio"},
 		{"ratio that is no number", retry(interceptor.RetryPolicy{TokenRatio: math.NaN()}), "TokenRatio"},
