@@ -51,8 +51,8 @@
 //   - [WithInBandStreams] extends both to the streams that it names;
 //   - [WithTextCodes] reads codes that are printed into the text of a status.
 //
-// Observers see by [Event].InBand when the last old peer is gone. For HTTP see
-// package httperr.
+// Observers see by [Event].InBand which failing calls are still those of an old peer. For
+// HTTP see package httperr.
 //
 // # Invariants
 //

@@ -14,7 +14,8 @@ import (
 
 // LogValue returns what a person wants to read of the event, as a group: the method,
 // everything that its [mapping.Error] knows, the real cause, and how the call went. It
-// leaves out what has its usual value. See [slog.LogValuer].
+// leaves out what has its usual value. The times, "took" and "wait", are of type
+// [time.Duration], which slog's JSON handler writes as nanoseconds. See [slog.LogValuer].
 //
 //	slog.WarnContext(ctx, "call failed", "call", ev)
 //

@@ -35,6 +35,9 @@ type option struct {
 
 // ServerOptions returns the options that install both server interceptors. They
 // chain behind interceptors that were given to [grpc.NewServer] before them.
+//
+// They log nothing. What the client may not know, the cause of an error above all, is
+// lost unless there is [WithObserver], or an interceptor outside that logs it.
 func ServerOptions(opts ...ServerOption) []grpc.ServerOption {
 	s := newServer(opts)
 	return []grpc.ServerOption{grpc.ChainUnaryInterceptor(s.unary()), grpc.ChainStreamInterceptor(s.stream())}
@@ -116,7 +119,8 @@ func WithCodeInMetadata() ServerOption {
 
 // WithRecovery makes a panic of a handler an error of the call instead of the end of
 // the process. The client gets what it gets for any unknown error; panic value and
-// stack go to the observer and nowhere else. A panic with [http.ErrAbortHandler]
+// stack go to the observer and nowhere else: without [WithObserver] the panic leaves no
+// trace. A panic with [http.ErrAbortHandler]
 // reports no stack, as in net/http. [runtime.Goexit] is not a panic and goes on.
 //
 // Without it a panic goes on to what stands outside. An interceptor there that recovers

@@ -13,26 +13,28 @@ import (
 
 // A RetryPolicy says how calls are repeated. Which calls are is for the error and the
 // method to say, see [WithRetry]. A field that is zero has its default; values outside
-// the bounds are brought inside by WithRetry, and refused by [ServiceConfig.JSON].
+// the bounds are brought inside by WithRetry. [ServiceConfig] says which it refuses.
 type RetryPolicy struct {
 	// MaxAttempts bounds the attempts of one call, the first included. The default
-	// is 4, the least 1, which repeats nothing. gRPC itself makes no more than 5,
-	// so a service config cannot ask for more.
+	// is 4, the least 1, which repeats nothing. WithRetry has no upper bound; gRPC itself
+	// makes no more than 5, so a service config cannot ask for more.
 	MaxAttempts int
 
 	// Before the n-th repetition of a call, the client waits for what the server asks
 	// for and a random part of InitialBackoff × Multiplier^(n-1), at most MaxBackoff.
-	// The defaults are 100 ms, 2 and 5 s. Multiplier is at least 1, InitialBackoff at
-	// least 1 ms, MaxBackoff at least InitialBackoff and at most
-	// [rpcerr.MaxRetryDelay].
+	// The defaults are 100 ms, 2 and 5 s, or InitialBackoff where that is longer.
+	// Multiplier is at least 1, without an upper bound for WithRetry and at most 1000 in a
+	// service config, InitialBackoff at least 1 ms, MaxBackoff at least InitialBackoff, and
+	// both at most [rpcerr.MaxRetryDelay].
 	InitialBackoff time.Duration
 	Multiplier     float64
 	MaxBackoff     time.Duration
 
 	// MaxDelay bounds the delay that a server can impose: a call whose error asks for
 	// more is not repeated, and the error returned at once. Coming back earlier than
-	// asked would not help anybody. The default is 30 s. A service config has no such
-	// bound.
+	// asked would not help anybody. The default is 30 s, the most
+	// [rpcerr.MaxRetryDelay]; a negative one counts as no delay at all, so that only errors
+	// which ask for none are repeated. A service config has no such bound.
 	MaxDelay time.Duration
 
 	// MaxTokens and TokenRatio are the retry budget of a connection, which keeps an
@@ -41,7 +43,8 @@ type RetryPolicy struct {
 	// calls are repeated only while more than half of MaxTokens is there. The
 	// defaults are 10 and 0.1: in the long run one repetition for ten successes. They
 	// are at most 1000, TokenRatio is at least 0.001. With 1 or 2 tokens nothing is ever
-	// repeated; negative MaxTokens means that there is no budget.
+	// repeated, and a service config cannot have them; negative MaxTokens means that there
+	// is no budget.
 	MaxTokens  int
 	TokenRatio float64
 }
@@ -134,7 +137,12 @@ func WithRetry(policy RetryPolicy) ClientOption {
 // WithIdempotent declares methods idempotent: running one twice has the effect of
 // running it once. It is for services whose descriptors do not say so by an
 // idempotency_level. Methods are given in full, "/package.Service/Method"; the first
-// slash may be missing.
+// slash may be missing. Names are not checked, for a connection does not know its
+// methods: one that no method has is taken, and matches nothing.
+//
+// Each side has to be told. On the server it decides about google.rpc.RetryInfo, about
+// grpc-retry-pushback-ms, and about the flag in replies of [WithInBandReplies]; on the client,
+// what [WithRetry] repeats.
 func WithIdempotent(methods ...string) Option {
 	return option{
 		func(s *server) { s.methods.declare(methods) },
@@ -185,8 +193,9 @@ func CallIdempotent() grpc.CallOption {
 }
 
 // CallMaxAttempts sets for one call how many attempts there may be, the first
-// included. Values below 1 count as 1, which repeats nothing. Without [WithRetry] it
-// does nothing.
+// included, in place of the policy's MaxAttempts, more or fewer. Values below 1 count
+// as 1, which repeats nothing; there is no upper bound. Without [WithRetry] it does
+// nothing.
 func CallMaxAttempts(n int) grpc.CallOption {
 	return callOption{apply: func(s *callSettings) { s.maxAttempts = max(n, 1) }}
 }

@@ -82,7 +82,7 @@ func play(ctx context.Context, stdout io.Writer) error {
 	printMatrix(stdout, oldCalls(), columns)
 	fmt.Fprintf(stdout, "\nThe new server's observer counted %d errors in replies and %d as statuses.\n", atServer.inReplies, atServer.asStatuses)
 	fmt.Fprintf(stdout, "The new client's observer counted %d errors in replies and %d as statuses.\n", atClient.inReplies, atClient.asStatuses)
-	fmt.Fprint(stdout, "When no reply is counted any more, the last old peer is gone and the options can go.\n")
+	fmt.Fprint(stdout, "Only calls that fail are counted: when no reply was counted for long enough, the options can go.\n")
 	return check(columns)
 }
 

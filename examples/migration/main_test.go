@@ -41,7 +41,7 @@ Multiplex, one call of three fails  reply: 1003             error 1003 (reply)  
 
 The new server's observer counted 7 errors in replies and 7 as statuses.
 The new client's observer counted 7 errors in replies and 7 as statuses.
-When no reply is counted any more, the last old peer is gone and the options can go.
+Only calls that fail are counted: when no reply was counted for long enough, the options can go.
 `
 
 func TestRun(t *testing.T) {

@@ -54,8 +54,8 @@ const (
 	RetryClassKey = attribute.Key("statusmap.retry.class")
 	// RetryingKey tells whether the attempt is about to be repeated.
 	RetryingKey = attribute.Key("statusmap.retrying")
-	// InBandKey tells whether the error crossed in a reply; when that counts no more, the
-	// last old peer is gone. On spans it is set where it is true.
+	// InBandKey tells whether the error crossed in a reply, as with a peer that does not
+	// know statuses. On spans it is set where it is true.
 	InBandKey = attribute.Key("statusmap.in_band")
 
 	// The following are for spans only.
