@@ -41,6 +41,7 @@ type call struct {
 	Number  int32             `json:"number"`
 	Retries bool              `json:"retries,omitempty"`
 	Headers map[string]string `json:"headers,omitempty"`
+	Async   bool              `json:"async,omitempty"` // by the other API that Python has
 }
 
 // A result is what a peer has read.
@@ -209,16 +210,18 @@ func TestPeersReadAllCodes(t *testing.T) {
 
 // What the README has for clients in Python.
 func TestPythonDescribes(t *testing.T) {
-	for i, got := range peers()[0].ask(t, start(t), []call{
-		{Domain: sdk.Domain, Number: sdk.InvokeRateLimited.Number()},
-		{Domain: sdk.Domain, Number: sdk.InstanceNotFound.Number()},
-	}) {
-		want := []string{
-			"RESOURCE_EXHAUSTED: The request limit has been reached. (sdk.yuanrong INVOKE_RATE_LIMITED {'code': '1005', 'method': 'Unary'}), again after 1.0 s",
-			"NOT_FOUND: No such instance. (sdk.yuanrong INSTANCE_NOT_FOUND {'code': '1003', 'method': 'Unary'})",
-		}[i]
-		if got.Text != want {
-			t.Errorf("describe returns\n%s\nwant\n%s", got.Text, want)
+	want := []string{
+		"RESOURCE_EXHAUSTED: The request limit has been reached. (sdk.yuanrong INVOKE_RATE_LIMITED {'code': '1005', 'method': 'Unary'}), again after 1.0 s",
+		"NOT_FOUND: No such instance. (sdk.yuanrong INSTANCE_NOT_FOUND {'code': '1003', 'method': 'Unary'})",
+	}
+	for _, async := range []bool{false, true} {
+		for i, got := range peers()[0].ask(t, start(t), []call{
+			{Domain: sdk.Domain, Number: sdk.InvokeRateLimited.Number(), Async: async},
+			{Domain: sdk.Domain, Number: sdk.InstanceNotFound.Number(), Async: async},
+		}) {
+			if got.Text != want[i] {
+				t.Errorf("async %v: describe returns\n%s\nwant\n%s", async, got.Text, want[i])
+			}
 		}
 	}
 }

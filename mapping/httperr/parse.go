@@ -26,7 +26,8 @@ import (
 //   - {"errorCode":…,"errorMessage":"…"};
 //   - one of these as the value of "error";
 //   - the header X-Inner-Code;
-//   - plain text, in which [mapping.ParseText] looks for a code.
+//   - plain text, in which [mapping.ParseText] looks for a code. All of the text stays
+//     the message.
 //
 // A body that Write makes without a platform code has none, whatever its number and its
 // message look like.
@@ -41,7 +42,8 @@ import (
 //   - a success is 0, 100 to 399, which are HTTP statuses, 200200 to 200399, which are
 //     the frontend's form of them, and 6030 as errorCode;
 //   - 400 to 599 are HTTP statuses of errors;
-//   - any other is an error, listed or not. A name is one only if it is listed.
+//   - any other is an error, listed or not: {"code":42,"message":"…"} is one with 200
+//     too. A name is one only if it is listed.
 //
 // X-Inner-Code: 0 says, below 400, that all went well and that the body is what a
 // function has returned, whatever it looks like.
@@ -57,16 +59,18 @@ import (
 //
 // Without catalogues these are rest and sdk, the latter only for what the platform's
 // frontend sends, which is a code and a message, and X-Inner-Code: other services have
-// numbers of their own for the same. The frontend too means other errors than the SDK by
+// numbers of their own for the same, so that an errorCode never means one of sdk. The frontend too means other errors than the SDK by
 // 3008, 3009, 4001 to 4009 and 4201, such as 4002 for a function that has thrown. These
 // count as not listed.
 //
 // What no code can be, a negative number, one that is too large, and from status 400 an
-// unknown name, gives an error without a platform code, whose text says it.
+// unknown name, counts as none, and the text says it.
 //
-// An error status without any code gives an error without a platform code, or, as a
-// plain gRPC status does, an inferred one: the gRPC code is what [Status] would turn
-// into the HTTP status, 404 into NOT_FOUND and 503 into UNAVAILABLE.
+// An error without any code is as that of a plain gRPC status, of which
+// [mapping.FromStatus] says where a code is inferred. The gRPC code is what [Status]
+// would turn into the HTTP status, or into the number that is one: 404 is NOT_FOUND,
+// without a platform code, and 503 UNAVAILABLE, from which 3002 is inferred. What no code
+// can be is UNKNOWN below 400, from which 3003 is inferred.
 //
 // The retry hint is the body's or the catalogue's. A longer delay in Retry-After counts,
 // but its presence alone makes nothing repeatable. A body as [Write] makes it with class

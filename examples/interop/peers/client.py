@@ -7,6 +7,7 @@ It decodes what crosses the wire by google.rpc's messages and, with the module t
 the published proto, by yuanrong.errors.v1.ErrorInfo.
 """
 
+import asyncio
 import json
 import sys
 import time
@@ -69,9 +70,20 @@ def send(unary, call):
     return result
 
 
-def method(address, options):
-    """Returns the method of a new connection."""
-    return grpc.insecure_channel(address, options).unary_unary(
+async def send_async(address, call):
+    """Makes a call by gRPC's other API for Python and returns what came of it."""
+    fault = fault_pb2.Fault(domain=call["domain"], number=call["number"])
+    async with grpc.aio.insecure_channel(address) as channel:
+        try:
+            await method(channel)(fault_pb2.UnaryRequest(fault=fault), timeout=30)
+            return {"grpc_code": "OK"}
+        except grpc.RpcError as error:
+            return read(error)
+
+
+def method(channel):
+    """Returns the method of a connection."""
+    return channel.unary_unary(
         "/statusmap.examples.fault.v1.FaultService/Unary",
         request_serializer=fault_pb2.UnaryRequest.SerializeToString,
         response_deserializer=fault_pb2.UnaryResponse.FromString,
@@ -80,9 +92,14 @@ def method(address, options):
 
 def main():
     address = sys.argv[1]
-    plain = method(address, [("grpc.enable_retries", 0)])
-    retrying = method(address, [("grpc.service_config", SERVICE_CONFIG)])
-    results = [send(retrying if call.get("retries") else plain, call) for call in json.load(sys.stdin)]
+    plain = method(grpc.insecure_channel(address, [("grpc.enable_retries", 0)]))
+    retrying = method(grpc.insecure_channel(address, [("grpc.service_config", SERVICE_CONFIG)]))
+    results = []
+    for call in json.load(sys.stdin):
+        if call.get("async"):
+            results.append(asyncio.run(send_async(address, call)))
+        else:
+            results.append(send(retrying if call.get("retries") else plain, call))
     json.dump(results, sys.stdout)
 
 

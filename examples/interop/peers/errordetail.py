@@ -4,7 +4,7 @@ from google.rpc import error_details_pb2, status_pb2  # of googleapis-common-pro
 
 def detail(error: grpc.RpcError, message):
     """Fills in message from the detail of its type and returns it, None if there is none."""
-    trailers = dict(error.trailing_metadata() or ())
+    trailers = {k: v for k, v in error.trailing_metadata() or ()}
     status = status_pb2.Status.FromString(trailers.get("grpc-status-details-bin", b""))
     return message if any(d.Unpack(message) for d in status.details) else None
 
