@@ -21,8 +21,9 @@ type finding struct {
 	wire   bool           // err was a status, whose details are what was sent
 	bare   bool           // only the number was given, so that it may be another's
 	silent bool           // neither sender nor catalogue says who may repeat the call
-	// In a log: the first line that has it, from 1, and the number of lines.
-	line, count int
+	// In a log: the first line that has it, from 1, the number of lines, and the line that
+	// err is from.
+	line, count, source int
 }
 
 func (f finding) grpc() codes.Code {

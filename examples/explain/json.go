@@ -29,6 +29,7 @@ type record struct {
 	Trimmed           bool              `json:"trimmed,omitempty"`
 	Details           []recordDetail    `json:"details,omitempty"`
 	Line              int               `json:"line,omitempty"`
+	MessageLine       int               `json:"message_line,omitempty"` // what the sender said is from there, if not from Line
 	Count             int               `json:"count,omitempty"`
 }
 
@@ -87,6 +88,9 @@ func (o output) record(f finding) record {
 	if e := f.err; e != nil {
 		r.Inferred, r.Trimmed = e.Inferred(), e.Trimmed()
 		r.Message, r.Metadata, r.RequestID = e.Message(), e.Metadata(), e.RequestID()
+		if f.source != f.line {
+			r.MessageLine = f.source
+		}
 		for _, d := range f.details() {
 			r.Details = append(r.Details, newRecordDetail(d))
 		}

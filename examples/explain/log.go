@@ -180,15 +180,18 @@ func members(text string) map[string]logged {
 	return groups
 }
 
-// addPair adds an error by domain and number, of which said tells the rest if no
-// catalogue has it.
+// addPair adds an error by domain and number, of which said tells the rest.
 func (l *lineReader) addPair(domain, number string, said logged) {
 	if !l.asks(domain) {
 		return
 	}
 	for _, c := range l.book {
 		if code, ok := c.Lookup(parse(number)); ok && c.Domain() == domain {
-			l.addCode(code)
+			f := finding{code: code}
+			if said.message != "" {
+				f.err = code.Errorf("%s", said.message)
+			}
+			l.add(f)
 			return
 		}
 	}
@@ -347,7 +350,7 @@ func (f finding) key() key {
 // whether it is the same if that was so of one of them.
 func (f *finding) learn(g finding) {
 	if f.err == nil && g.err != nil || g.wire && !f.wire {
-		f.err, f.wire, f.silent = g.err, g.wire, g.silent
+		f.err, f.wire, f.silent, f.source = g.err, g.wire, g.silent, g.source
 	}
 	f.bare = f.bare || g.bare
 }
@@ -371,6 +374,7 @@ func (b book) log(in io.Reader) ([]finding, error) {
 			long = append(long, strconv.Itoa(lines))
 		}
 		for _, f := range b.line(text) {
+			f.source = lines
 			i, known := at[f.key()]
 			if !known {
 				i = len(all)

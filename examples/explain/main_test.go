@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"strconv"
 	"strings"
 	"testing"
@@ -372,7 +373,7 @@ func TestLog(t *testing.T) {
 		t.Fatalf("exit status %d, %s, want to be told about line 5", status, stderr)
 	}
 	for _, want := range []string{
-		"INVOKE_RATE_LIMITED (1005) sdk.yuanrong  (line 2, on 3 in all)\n", "tenant=t1",
+		"INVOKE_RATE_LIMITED (1005) sdk.yuanrong  (line 2, on 3 in all; message and details from line 4)\n", "tenant=t1",
 		"FUNCTION_NOT_FOUND (4115) rest.yuanrong  (line 3, on 1 in all)\n",
 		"INSTANCE_EXITED (1007) sdk.yuanrong  (line 7, on 1 in all)\n",
 	} {
@@ -396,6 +397,37 @@ func TestLog(t *testing.T) {
 	} {
 		if status, _, stderr := explain(t, stdin, "-"); status != cli.Failed || !strings.Contains(stderr, want) {
 			t.Errorf("a log of %.40q: exit status %d, %q, want %q", stdin, status, stderr, want)
+		}
+	}
+}
+
+// A message is that of the line that is named, or the line that it is from is named as well.
+func TestLogMessages(t *testing.T) {
+	t.Parallel()
+	var text strings.Builder
+	slog.New(slog.NewTextHandler(&text, nil)).Error("call failed", "call", rest.FunctionNotFound.Errorf(`no function "f1"`))
+	const body = `{"code":4115,"message":"no f2"}` + "\n"
+	const bare = `reply {"code":4115}` + "\n"
+	for _, tt := range []struct {
+		log         string
+		head        string
+		message     string
+		messageLine int
+	}{
+		{text.String() + body, "(line 1, on 2 in all)", `no function "f1"`, 0},
+		{body + text.String(), "(line 1, on 2 in all)", "no f2", 0},
+		{bare + body + text.String(), "(line 1, on 3 in all; message and details from line 2)", "no f2", 2},
+		{bare + bare, "(line 1, on 2 in all)", "", 0},
+	} {
+		_, stdout, _ := explain(t, tt.log, "-")
+		head, facts, _ := strings.Cut(stdout, "\n")
+		if head != "FUNCTION_NOT_FOUND (4115) rest.yuanrong  "+tt.head || !strings.Contains(facts, tt.message) || strings.Contains(facts, "  message ") != (tt.message != "") {
+			t.Errorf("explain of\n%s\nprints\n%s\nwant %s and the message %q", tt.log, stdout, tt.head, tt.message)
+		}
+		_, stdout, _ = explain(t, tt.log, "-json", "-")
+		var got []record
+		if err := json.Unmarshal([]byte(stdout), &got); err != nil || len(got) != 1 || got[0].Message != tt.message || got[0].MessageLine != tt.messageLine {
+			t.Errorf("explain -json of\n%s\nprints\n%s\nwant the message %q, message_line %d", tt.log, stdout, tt.message, tt.messageLine)
 		}
 	}
 }

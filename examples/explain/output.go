@@ -58,7 +58,11 @@ func (o output) place(f finding) string {
 	if f.count == 0 {
 		return ""
 	}
-	return fmt.Sprintf(o.lang.Pick("  (line %d, on %d in all)", "  (第 %d 行,共 %d 行)"), f.line, f.count)
+	text := fmt.Sprintf(o.lang.Pick("line %d, on %d in all", "第 %d 行,共 %d 行"), f.line, f.count)
+	if f.err != nil && f.source != f.line {
+		text += fmt.Sprintf(o.lang.Pick("; message and details from line %d", ";消息和详情取自第 %d 行"), f.source)
+	}
+	return "  (" + text + ")"
 }
 
 // known returns what is known about an error.
