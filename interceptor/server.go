@@ -164,7 +164,7 @@ func (e notEOF) As(target any) bool   { return errors.As(e.error, target) }
 // dependsOnMethod reports whether the method decides what clients are told about
 // repeating the call: by RetryInfo, or by [pushback] with a code that policies list.
 func dependsOnMethod(e *mapping.Error) bool {
-	return e.SendsRetryInfo(true) != e.SendsRetryInfo(false) || !e.Code().IsZero() && isPolicyCode(e.GRPCCode())
+	return e.SendsRetryInfo(true) && !e.SendsRetryInfo(false) || !e.Code().IsZero() && isPolicyCode(e.GRPCCode())
 }
 
 // hidesCause reports whether the client gets no more than the catalogue's text for an

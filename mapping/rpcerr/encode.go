@@ -102,7 +102,7 @@ func (e *Error) Seal(w Wire) *Error {
 // another service sent knows what that service did, and nothing of what has been done on the
 // way to it; of a code that is a guess nobody has said anything. It is false for nil.
 func (e *Error) SendsRetryInfo(idempotent bool) bool {
-	return e != nil && !e.said().IsZero() && e.Repeatable(idempotent) && (idempotent || e.origin == OriginLocal)
+	return e.Repeatable(idempotent) && (idempotent || e.origin == OriginLocal) && !e.said().IsZero()
 }
 
 // seal gives e, which nobody else knows yet, its status, and returns it.

@@ -216,13 +216,13 @@ func (e *Error) setRetry(r Retry) {
 // error that a service in the middle passed on tells that the last service executed
 // nothing, and nothing of what the one in the middle did before it called.
 func (e *Error) Repeatable(idempotent bool) bool {
-	switch e.Retry().Class {
-	case Safe:
-		return idempotent || e.arrival != passedOn
-	case Idempotent:
-		return idempotent
+	switch {
+	case e == nil:
+		return false
+	case idempotent:
+		return e.class == Safe || e.class == Idempotent
 	}
-	return false
+	return e.class == Safe && e.arrival != passedOn
 }
 
 // RequestID returns the id by which the request is found in the server's logs, or
