@@ -101,6 +101,23 @@ func TestObservedRequestID(t *testing.T) {
 	}
 }
 
+// TestNoIDThatNobodyHas: a received error goes on as it came, so no id is made for it, and
+// none is logged that the client could not quote.
+func TestNoIDThatNobodyHas(t *testing.T) {
+	received := sentByPeer(sdk.InstanceNotFound.AsError().GRPCStatus())
+	server := interceptor.UnaryServer(interceptor.WithObserver(func(_ context.Context, ev interceptor.Event) {
+		if ev.RequestID != ev.Error.RequestID() {
+			t.Errorf("the event has id %q, the error %q", ev.RequestID, ev.Error.RequestID())
+		}
+	}))
+	for _, returned := range []error{received, fmt.Errorf("lookup: %w", received), errSecret} {
+		handler := func(context.Context, any) (any, error) { return nil, returned }
+		if _, err := server(context.Background(), nil, &grpc.UnaryServerInfo{FullMethod: "/a.B/C"}, handler); err == nil {
+			t.Error("no error")
+		}
+	}
+}
+
 func TestObservers(t *testing.T) {
 	type key struct{}
 	var order []string

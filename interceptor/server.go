@@ -118,19 +118,20 @@ func (s *server) seal(ctx context.Context, method string, err error) *mapping.Er
 	return e
 }
 
-// prepare returns the error to be sent for what a handler returned, the id of the request,
-// and whether the method is idempotent, if that matters.
+// prepare returns the error to be sent for what a handler returned, the id with which the
+// request came, and whether the method is idempotent, if that matters.
 func (s *server) prepare(ctx context.Context, method string, err error) (e *mapping.Error, id string, idempotent bool) {
 	e = hideEOF(s.mapper.Map(ctx, err))
-	w := rpcerr.Wire{RequestID: s.requestID(ctx), Budget: s.budget, CodeInMetadata: s.codeInMetadata}
-	if w.RequestID == "" && hidesCause(e) {
+	id = s.requestID(ctx)
+	w := rpcerr.Wire{RequestID: id, Budget: s.budget, CodeInMetadata: s.codeInMetadata}
+	if id == "" && hidesCause(e) {
 		w.RequestID = newRequestID()
 	}
 	w.Idempotent = dependsOnMethod(e) && s.methods.idempotent(method)
 	if s.matchLanguage != nil {
 		w.Details = s.localized(ctx, e)
 	}
-	return e.Seal(w), w.RequestID, w.Idempotent
+	return e.Seal(w), id, w.Idempotent
 }
 
 // hideEOF returns e with io.EOF hidden from [errors.Is], where it is in the cause. To

@@ -105,14 +105,15 @@ func validRequestID(id string) string {
 // WithRetry returns a copy of e with that retry hint, for those who pass on what another
 // error says, as policies for relayed errors do. An unknown class becomes [Never], and
 // the delay is brought within its bounds as by [Error.RetryAfter]. Who raises an error
-// says RetryAfter, [Error.NotExecuted] or [Error.DoNotRetry].
+// says RetryAfter, [Error.NotExecuted] or [Error.DoNotRetry]. What a service in the middle
+// has passed on stays that, whatever the hint ([Error.Repeatable]); only NotExecuted says
+// that nothing was executed on this side either.
 func (e *Error) WithRetry(hint Retry) *Error {
 	if e == nil {
 		return nil
 	}
 	d := e.derive()
 	d.setRetry(hint)
-	d.knowsWhatWasDone()
 	return d
 }
 
@@ -135,16 +136,10 @@ func (e *Error) NotExecuted() *Error {
 	if d.class == Idempotent {
 		d.class = Safe
 	}
-	d.knowsWhatWasDone()
-	return d
-}
-
-// knowsWhatWasDone makes the hint of e, which nobody else knows yet, a word of this side:
-// it is not what a service in the middle has passed on any more.
-func (e *Error) knowsWhatWasDone() {
-	if e.arrival == passedOn {
-		e.arrival = hinted
+	if d.arrival == passedOn {
+		d.arrival = hinted
 	}
+	return d
 }
 
 // DoNotRetry returns a copy of e of class [Never].

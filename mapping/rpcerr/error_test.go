@@ -712,9 +712,12 @@ func TestPassedOnAndNotExecuted(t *testing.T) {
 	if e.Repeatable(false) {
 		t.Fatal("what was passed on is repeatable")
 	}
-	for name, e := range map[string]*rpcerr.Error{"NotExecuted": e.NotExecuted(), "WithRetry": e.WithRetry(rpcerr.Retry{Class: rpcerr.Safe})} {
-		if !e.Repeatable(false) {
-			t.Errorf("%s has no effect", name)
+	if !e.NotExecuted().Repeatable(false) {
+		t.Error("NotExecuted has no effect")
+	}
+	for name, e := range map[string]*rpcerr.Error{"RetryAfter": e.RetryAfter(time.Second), "WithRetry": e.WithRetry(e.Retry()), "With": e.With("key", "v")} {
+		if e.Repeatable(false) {
+			t.Errorf("%s claims that nothing was executed on the way", name)
 		}
 	}
 }
