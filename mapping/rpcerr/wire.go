@@ -61,24 +61,19 @@ const (
 	durationSeconds, durationNanos                                = 1, 2
 )
 
-// appendTag appends a tag: one byte, for all fields here are below 16.
-func appendTag(b []byte, field protowire.Number, kind protowire.Type) []byte {
-	return append(b, byte(field)<<3|byte(kind))
-}
-
-// appendSize appends a varint, which is short where it is a size.
-func appendSize(b []byte, n int) []byte {
+// appendHead appends the tag of a field, which is one byte, for all fields here are
+// below 16, and its number or size, which is mostly one byte too.
+func appendHead(b []byte, field protowire.Number, kind protowire.Type, n uint64) []byte {
+	tag := byte(field)<<3 | byte(kind)
 	if n < 0x80 {
-		return append(b, byte(n))
+		return append(b, tag, byte(n))
 	}
-	return protowire.AppendVarint(b, uint64(n))
+	return protowire.AppendVarint(append(b, tag), n)
 }
 
 // appendBytes appends a field even if it is empty.
 func appendBytes(b []byte, field protowire.Number, s string) []byte {
-	b = appendTag(b, field, protowire.BytesType)
-	b = appendSize(b, len(s))
-	return append(b, s...)
+	return append(appendHead(b, field, protowire.BytesType, uint64(len(s))), s...)
 }
 
 func appendString(b []byte, field protowire.Number, s string) []byte {
@@ -92,8 +87,7 @@ func appendVarint(b []byte, field protowire.Number, v uint64) []byte {
 	if v == 0 {
 		return b
 	}
-	b = appendTag(b, field, protowire.VarintType)
-	return protowire.AppendVarint(b, v)
+	return appendHead(b, field, protowire.VarintType, v)
 }
 
 // sizeString is the length of what appendString appends for a field below 16.
@@ -116,8 +110,7 @@ func appendErrorInfo(b []byte, domain string, number int32, r Retry, requestID s
 	if delay != 0 {
 		size += 1 + protowire.SizeVarint(delay)
 	}
-	b = appendTag(b, infoRetry, protowire.BytesType)
-	b = appendSize(b, size)
+	b = appendHead(b, infoRetry, protowire.BytesType, uint64(size))
 	b = appendVarint(b, hintClass, uint64(r.Class))
 	b = appendVarint(b, hintDelay, delay)
 	b = appendString(b, infoRequestID, requestID)
@@ -139,8 +132,7 @@ func appendGoogleInfo(b []byte, reason, domain string, metadata []pair) []byte {
 
 // appendEntry appends a metadata entry of a google.rpc.ErrorInfo.
 func appendEntry(b []byte, p pair) []byte {
-	b = appendTag(b, googleMetadata, protowire.BytesType)
-	b = appendSize(b, sizeBytes(len(p.key))+sizeBytes(len(p.value)))
+	b = appendHead(b, googleMetadata, protowire.BytesType, uint64(sizeBytes(len(p.key))+sizeBytes(len(p.value))))
 	// Unlike other fields, both of a map entry are written when empty.
 	b = appendBytes(b, mapKey, p.key)
 	return appendBytes(b, mapValue, p.value)
@@ -156,8 +148,7 @@ func appendRetryInfo(b []byte, delay time.Duration) []byte {
 	if nanos != 0 {
 		size += 1 + protowire.SizeVarint(nanos)
 	}
-	b = appendTag(b, retryInfoDelay, protowire.BytesType)
-	b = appendSize(b, size)
+	b = appendHead(b, retryInfoDelay, protowire.BytesType, uint64(size))
 	b = appendVarint(b, durationSeconds, seconds)
 	return appendVarint(b, durationNanos, nanos)
 }
