@@ -35,7 +35,7 @@ type client struct {
 }
 
 func newClient(opts []ClientOption) *client {
-	c := &client{methods: newMethods()}
+	c := &client{methods: new(methods)}
 	for _, o := range opts {
 		if o != nil {
 			o.applyClient(c)
@@ -123,11 +123,13 @@ func (c *client) stream() grpc.StreamClientInterceptor {
 // as an error. One that an inner interceptor has typed stays as it is, with what was
 // wrapped around it; what is no error of gRPC gives nil and err itself.
 func (c *client) translate(ctx context.Context, cc *grpc.ClientConn, method string, err error) (*mapping.Error, error) {
-	if typed := typedIn(err); typed != nil && err != error(typed) {
-		return typed, err
-	}
-	if isEnd(err) {
-		err = noReply(ctx, cc, method)
+	if _, is := err.(interface{ GRPCStatus() *status.Status }); !is {
+		if typed := typedIn(err); typed != nil {
+			return typed, err
+		}
+		if isEnd(err) {
+			err = noReply(ctx, cc, method)
+		}
 	}
 	e, ok := c.decoder.FromError(err)
 	if !ok {
@@ -179,10 +181,6 @@ func repeatsItself(cc *grpc.ClientConn, method string) bool {
 
 // typedIn returns the *mapping.Error in err, nil if there is none.
 func typedIn(err error) *mapping.Error {
-	if _, plain := err.(interface{ GRPCStatus() *status.Status }); plain {
-		e, _ := err.(*mapping.Error)
-		return e
-	}
 	var typed *mapping.Error
 	rpcerr.Walk(err, func(err error) bool {
 		typed, _ = err.(*mapping.Error)

@@ -26,6 +26,7 @@ func (e *Error) derive() *Error {
 func (e *Error) deriveFrom(from *Error) {
 	e.facts = from.facts
 	if from.received != nil {
+		e.message = from.Message()
 		e.metadata = scanMetadata(from.googleInfo())
 		details, lost := foreignDetails(from.received, from.said())
 		e.trimmed = e.trimmed || lost

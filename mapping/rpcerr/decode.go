@@ -100,10 +100,9 @@ func (d *Decoder) FromStatus(st *status.Status) (*Error, bool) {
 	received := st.Proto()
 	e := &Error{
 		facts: facts{
-			grpc:    codes.Code(received.GetCode()),
-			class:   Never,
-			message: str.Valid(received.GetMessage()),
-			origin:  OriginTransport,
+			grpc:   codes.Code(received.GetCode()),
+			class:  Never,
+			origin: OriginTransport,
 		},
 		sealed:   st,
 		received: received,
@@ -163,7 +162,7 @@ func (d *Decoder) readGoogleInfo(e *Error) {
 
 // readText looks for a code in the text of the status.
 func (d *Decoder) readText(e *Error) {
-	c := d.Parse(e.message)
+	c := d.Parse(e.Message())
 	if c.IsZero() {
 		return
 	}

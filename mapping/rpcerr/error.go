@@ -48,7 +48,7 @@ type facts struct {
 	arrival arrival
 	trimmed bool
 
-	message   string // "": the catalogue's text, unless received
+	message   string // "": the catalogue's text; of a received error it is in its status
 	requestID string
 	metadata  []pair // of a received error it is read from its status, on demand
 	cause     error
@@ -153,7 +153,10 @@ func (e *Error) Message() string {
 	if e == nil {
 		return ""
 	}
-	if c := e.said(); e.message == "" && e.received == nil && c.row != nil {
+	if e.received != nil {
+		return str.Valid(e.received.GetMessage())
+	}
+	if c := e.said(); e.message == "" && c.row != nil {
 		return c.row.EN.Description
 	}
 	return e.message
