@@ -187,9 +187,9 @@ func ExampleServiceConfig_JSON() {
 	//         "maxBackoff": "5s",
 	//         "backoffMultiplier": 2,
 	//         "retryableStatusCodes": [
-	//           "UNAVAILABLE",
 	//           "RESOURCE_EXHAUSTED",
-	//           "ABORTED"
+	//           "ABORTED",
+	//           "UNAVAILABLE"
 	//         ]
 	//       }
 	//     }

@@ -1,10 +1,8 @@
 package interceptor
 
 import (
-	"maps"
+	"math"
 	"strings"
-	"sync"
-	"sync/atomic"
 
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
@@ -12,18 +10,10 @@ import (
 )
 
 // methods knows which methods are declared idempotent. What descriptors say is
-// looked up once for each method and then read without a lock.
+// looked up once for each method.
 type methods struct {
 	declared map[string]bool // by option; full methods, "/package.Service/Method"
-
-	known atomic.Pointer[map[string]bool]
-	mu    sync.Mutex // held to replace known
-}
-
-func newMethods() *methods {
-	m := new(methods)
-	m.known.Store(&map[string]bool{})
-	return m
+	known    memo[string, bool]
 }
 
 // declare is for options; afterwards nothing is declared any more.
@@ -51,21 +41,20 @@ const (
 
 // idempotent reports whether the method may run twice with the effect of once.
 func (m *methods) idempotent(method string) bool {
-	if idempotent, ok := (*m.known.Load())[method]; ok {
+	if idempotent, ok := m.known.get(method); ok {
 		return idempotent
 	}
-	idempotent, found := m.declared[method], true
-	if !idempotent {
-		idempotent, found = idempotencyLevel(method)
+	if m.declared[method] {
+		m.known.put(method, true, math.MaxInt)
+		return true
 	}
-	if !found && (len(method) > maxUndescribedName || len(*m.known.Load()) >= maxUndescribed) {
-		return false
+	idempotent, found := idempotencyLevel(method)
+	switch {
+	case found:
+		m.known.put(method, idempotent, math.MaxInt)
+	case len(method) <= maxUndescribedName:
+		m.known.put(method, false, maxUndescribed)
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	known := maps.Clone(*m.known.Load())
-	known[method] = idempotent
-	m.known.Store(&known)
 	return idempotent
 }
 

@@ -17,16 +17,13 @@ import (
 // https://github.com/grpc/proposal/blob/master/A6-client-retries.md#pushback
 const pushbackKey = "grpc-retry-pushback-ms"
 
-// policyCodes are the codes that a retry policy may sensibly list, and that
-// [ServiceConfig] lists by default. With any other code a "no retry" would use up, in
+// isPolicyCode reports whether a retry policy may sensibly list c, and that of
+// [ServiceConfig] does by default. With any other code a "no retry" would use up, in
 // the client's throttle, the retries of calls that deserve them.
-var policyCodes = [...]codes.Code{codes.Unavailable, codes.ResourceExhausted, codes.Aborted}
-
 func isPolicyCode(c codes.Code) bool {
-	for _, p := range policyCodes {
-		if c == p {
-			return true
-		}
+	switch c {
+	case codes.Unavailable, codes.ResourceExhausted, codes.Aborted:
+		return true
 	}
 	return false
 }
@@ -42,7 +39,21 @@ func (s *server) setPushback(ctx context.Context, e *mapping.Error, idempotent b
 	if !ok || grpc.ServerTransportStreamFromContext(ctx) == nil || hasPushback(ctx) {
 		return // there is nothing to say, or, outside a call of gRPC, nothing to say it on
 	}
-	_ = grpc.SetTrailer(ctx, metadata.MD{pushbackKey: {strconv.FormatInt(ms, 10)}})
+	_ = grpc.SetTrailer(ctx, s.trailerOf(ms))
+}
+
+// maxTrailers bounds how many trailers are remembered, because handlers may choose any
+// delay. Those of catalogues are few.
+const maxTrailers = 100
+
+// trailerOf returns the trailer of that value. It is shared, for gRPC copies it.
+func (s *server) trailerOf(ms int64) metadata.MD {
+	trailer, ok := s.trailers.get(ms)
+	if !ok {
+		trailer = metadata.MD{pushbackKey: {strconv.FormatInt(ms, 10)}}
+		s.trailers.put(ms, trailer, maxTrailers)
+	}
+	return trailer
 }
 
 // noRetry is the value of the trailer that forbids clients to repeat the call.

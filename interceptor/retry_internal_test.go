@@ -161,7 +161,7 @@ func TestBudgetsForgetClosedConnections(t *testing.T) {
 }
 
 func TestMethodsAreLookedUpOnce(t *testing.T) {
-	m := newMethods()
+	m := new(methods)
 	m.declare([]string{"a.B/Declared", "/a.B/AlsoDeclared"})
 	for method, want := range map[string]bool{
 		"/a.B/Declared": true, "/a.B/AlsoDeclared": true, "/a.B/Other": false, "": false,
@@ -174,17 +174,17 @@ func TestMethodsAreLookedUpOnce(t *testing.T) {
 			t.Errorf("idempotent(%q) costs %v allocations the second time: it looks the method up again", method, allocs)
 		}
 	}
-	before := len(*m.known.Load())
+	before := m.known.len()
 	if m.idempotent("/invented.Service/" + strings.Repeat("M", maxUndescribedName)) {
 		t.Error("a method that does not exist is idempotent")
 	}
-	if got := len(*m.known.Load()); got != before {
+	if got := m.known.len(); got != before {
 		t.Error("a method that does not exist is remembered by a very long name")
 	}
 	for i := range 2 * maxUndescribed {
 		m.idempotent(fmt.Sprintf("/invented.Service/M%d", i))
 	}
-	if got := len(*m.known.Load()); got > maxUndescribed {
+	if got := m.known.len(); got > maxUndescribed {
 		t.Errorf("%d methods are remembered that do not exist, want at most %d", got, maxUndescribed)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/openyuanrong/statusmap/mapping"
@@ -30,7 +31,10 @@ type server struct {
 	methods   *methods
 
 	withoutPushback bool
+	trailers        memo[int64, metadata.MD]
 	codeInMetadata  bool
+
+	addsNothing bool // nothing here adds to an error by itself
 
 	inBand        *inband.Format // nil: callers get nothing but statuses
 	inBandStreams map[string]bool
@@ -39,7 +43,7 @@ type server struct {
 }
 
 func newServer(opts []ServerOption) *server {
-	s := &server{mapper: new(mapping.Mapper), requestID: requestIDOf, methods: newMethods()}
+	s := &server{mapper: new(mapping.Mapper), requestID: requestIDOf, methods: new(methods)}
 	for _, o := range opts {
 		if o != nil {
 			o.applyServer(s)
@@ -50,6 +54,7 @@ func newServer(opts []ServerOption) *server {
 		m.Rules = append(slices.Clone(m.Rules), s.rules...)
 		s.mapper = &m
 	}
+	s.addsNothing = s.matchLanguage == nil && !s.codeInMetadata && s.budget == 0
 	return s
 }
 
@@ -113,25 +118,28 @@ func (s *server) isPlain() bool {
 // seal returns the error that gRPC is to send for what a handler returned, and tells
 // clients by a trailer whether to repeat the call.
 func (s *server) seal(ctx context.Context, method string, err error) *mapping.Error {
-	e, _, idempotent := s.prepare(ctx, method, err)
+	e, id := s.mapper.Map(ctx, err), s.requestID(ctx)
+	if id == "" && s.addsNothing && e == e.Code().AsError() && !concernsRetries(e) {
+		return e // a code alone, which is the same error at every call
+	}
+	e, idempotent := s.prepare(ctx, method, e, id)
 	s.setPushback(ctx, e, idempotent)
 	return e
 }
 
-// prepare returns the error to be sent for what a handler returned, the id with which the
-// request came, and whether the method is idempotent, if that matters.
-func (s *server) prepare(ctx context.Context, method string, err error) (e *mapping.Error, id string, idempotent bool) {
-	e = hideEOF(s.mapper.Map(ctx, err))
-	id = s.requestID(ctx)
-	w := rpcerr.Wire{RequestID: id, Budget: s.budget, CodeInMetadata: s.codeInMetadata}
+// prepare returns e as it is to be sent for the request of that id, and whether the
+// method is idempotent, if that matters.
+func (s *server) prepare(ctx context.Context, method string, e *mapping.Error, id string) (sealed *mapping.Error, idempotent bool) {
+	e = hideEOF(e)
 	if id == "" && hidesCause(e) {
-		w.RequestID = newRequestID()
+		id = newRequestID()
 	}
-	w.Idempotent = dependsOnMethod(e) && s.methods.idempotent(method)
+	idempotent = concernsRetries(e) && s.methods.idempotent(method)
+	w := rpcerr.Wire{RequestID: id, Idempotent: idempotent, Budget: s.budget, CodeInMetadata: s.codeInMetadata}
 	if s.matchLanguage != nil {
 		w.Details = s.localized(ctx, e)
 	}
-	return e.Seal(w), id, w.Idempotent
+	return e.Seal(w), idempotent
 }
 
 // hideEOF returns e with io.EOF hidden from [errors.Is], where it is in the cause. To
@@ -162,17 +170,21 @@ type notEOF struct{ error }
 func (e notEOF) Is(target error) bool { return target != io.EOF && errors.Is(e.error, target) }
 func (e notEOF) As(target any) bool   { return errors.As(e.error, target) }
 
-// dependsOnMethod reports whether the method decides what clients are told about
-// repeating the call: by RetryInfo, or by [pushback] with a code that policies list.
-func dependsOnMethod(e *mapping.Error) bool {
-	return e.SendsRetryInfo(true) && !e.SendsRetryInfo(false) || !e.Code().IsZero() && isPolicyCode(e.GRPCCode())
+// concernsRetries reports whether clients may be told about repeating the call: by
+// RetryInfo, or by [pushback]. Without that the method does not matter.
+func concernsRetries(e *mapping.Error) bool {
+	switch e.Retry().Class {
+	case mapping.Safe, mapping.Idempotent:
+		return true
+	}
+	return isPolicyCode(e.GRPCCode())
 }
 
 // hidesCause reports whether the client gets no more than the catalogue's text for an
 // error about which the server knows more, so that it needs an id to ask about.
 func hidesCause(e *mapping.Error) bool {
 	c := e.Code()
-	return e.Unwrap() != nil && !c.IsZero() && e.Message() == c.Description("en")
+	return e.Unwrap() != nil && !c.IsZero() && e.Message() == c.AsError().Message()
 }
 
 // errPanic is what a recovered panic counts as.
@@ -194,7 +206,8 @@ func (s *server) watch(ctx context.Context, method string, handler func() error,
 	if err == nil {
 		return nil
 	}
-	e, id, idempotent := s.prepare(ctx, method, err)
+	id := s.requestID(ctx)
+	e, idempotent := s.prepare(ctx, method, s.mapper.Map(ctx, err), id)
 	ev.Error = e
 	if ev.InBand = s.answer(ctx, method, e, idempotent, send); !ev.InBand {
 		s.setPushback(ctx, e, idempotent)

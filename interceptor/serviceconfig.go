@@ -242,7 +242,7 @@ func (c ServiceConfig) retryPolicy() (*jsonRetryPolicy, error) {
 	}
 	list := c.Codes
 	if len(list) == 0 {
-		list = policyCodes[:]
+		list = slices.Collect(policyCodes)
 	}
 	for _, grpcCode := range list {
 		name := code.Code(grpcCode).String()
@@ -252,6 +252,15 @@ func (c ServiceConfig) retryPolicy() (*jsonRetryPolicy, error) {
 		}
 	}
 	return j, errors.Join(errs...)
+}
+
+// policyCodes yields the codes that are listed by default, in the order of their numbers.
+func policyCodes(yield func(codes.Code) bool) {
+	for c := range codes.Unauthenticated + 1 {
+		if isPolicyCode(c) && !yield(c) {
+			return
+		}
+	}
 }
 
 // isRetryable reports whether the policy may list a code.

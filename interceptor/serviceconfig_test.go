@@ -70,7 +70,7 @@ func TestServiceConfig(t *testing.T) {
 	store := []protoreflect.ServiceDescriptor{storeService(t)}
 	const (
 		policy = `"retryPolicy": {"maxAttempts": 4, "initialBackoff": "0.5s", "maxBackoff": "5s", "backoffMultiplier": 2,
-			"retryableStatusCodes": ["UNAVAILABLE", "RESOURCE_EXHAUSTED", "ABORTED"]}`
+			"retryableStatusCodes": ["RESOURCE_EXHAUSTED", "ABORTED", "UNAVAILABLE"]}`
 		throttle = `"retryThrottling": {"maxTokens": 10, "tokenRatio": 0.1}`
 	)
 	tests := []struct {
