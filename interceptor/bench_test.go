@@ -101,6 +101,13 @@ var (
 	bytesSink  []byte
 )
 
+// withHeap gives a benchmark what a service has in memory. With an empty heap the garbage
+// collector would run every few hundred calls, and be a good part of what is measured.
+func withHeap(b *testing.B) {
+	heap := make([]byte, 64<<20)
+	b.Cleanup(func() { runtime.KeepAlive(heap) })
+}
+
 // returning is a handler that fails with err.
 func returning(err error) grpc.UnaryHandler {
 	return func(context.Context, any) (any, error) { return nil, err }
@@ -117,6 +124,7 @@ func encodeWith(in grpc.UnaryServerInterceptor, ctx context.Context, h grpc.Unar
 // grpc-go with its status. "request" has the headers of a real call, in which the
 // request id has to be looked for.
 func BenchmarkSentinel(b *testing.B) {
+	withHeap(b)
 	declareSampleMethod(b)
 	ours := interceptor.UnaryServer()
 	b.Run("plain", func(b *testing.B) {
@@ -148,6 +156,7 @@ func BenchmarkSentinel(b *testing.B) {
 // BenchmarkEncode: the sample error to the error handed to grpc-go; "wrapped" has it
 // under two %w; "made" includes what the handler does to make it.
 func BenchmarkEncode(b *testing.B) {
+	withHeap(b)
 	declareSampleMethod(b)
 	ours := interceptor.UnaryServer()
 	wrap := func(err error) error { return fmt.Errorf("invoke: %w", fmt.Errorf("schedule: %w", err)) }
@@ -185,6 +194,7 @@ func BenchmarkEncode(b *testing.B) {
 // marshals its own copy of the status; here one of equal content, made before, stands
 // for it, because the public way to the status makes another copy.
 func BenchmarkBytes(b *testing.B) {
+	withHeap(b)
 	declareSampleMethod(b)
 	for _, c := range []struct {
 		name string
@@ -227,6 +237,7 @@ func received(tb testing.TB, st *status.Status) error {
 // one metadata entry too, "metadata" all of them as a map; "foreign" is a status without
 // details.
 func BenchmarkDecode(b *testing.B) {
+	withHeap(b)
 	declareSampleMethod(b)
 	err := received(b, encodeWith(interceptor.UnaryServer(), context.Background(), returning(sample(1))))
 	foreign := status.Error(codes.NotFound, "no such object")
@@ -405,10 +416,7 @@ func newContender(tb testing.TB, name string, fail func(i int) error, so []grpc.
 // paired runs batches of calls of each contender in turn, so that what disturbs the
 // machine disturbs all, and reports the median ratios to the first one.
 func paired(b *testing.B, contenders []contender) {
-	// What a service has in memory. With an empty heap the garbage collector would run
-	// every few hundred calls, and be half of what is measured.
-	heap := make([]byte, 64<<20)
-	defer runtime.KeepAlive(heap)
+	withHeap(b)
 	const batch = 64
 	for _, c := range contenders {
 		for range batch {

@@ -118,11 +118,13 @@ func (s *server) isPlain() bool {
 // seal returns the error that gRPC is to send for what a handler returned, and tells
 // clients by a trailer whether to repeat the call.
 func (s *server) seal(ctx context.Context, method string, err error) *mapping.Error {
-	e, id := s.mapper.Map(ctx, err), s.requestID(ctx)
-	if id == "" && s.addsNothing && e == e.Code().AsError() && !concernsRetries(e) {
-		return e // a code alone, which is the same error at every call
+	id := s.requestID(ctx)
+	if c, ok := err.(mapping.Code); ok && id == "" && s.addsNothing {
+		if e := c.AsError(); e != nil && !concernsRetries(e) {
+			return e // the same at every call
+		}
 	}
-	e, idempotent := s.prepare(ctx, method, e, id)
+	e, idempotent := s.prepare(ctx, method, s.mapper.Map(ctx, err), id)
 	s.setPushback(ctx, e, idempotent)
 	return e
 }
