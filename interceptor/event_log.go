@@ -43,6 +43,9 @@ func (ev Event) LogValue() slog.Value {
 	if ev.Retrying {
 		attrs = append(attrs, slog.Bool("retrying", true), slog.Duration("wait", ev.Wait.Round(time.Microsecond)))
 	}
+	if ev.GaveUp != "" && ev.GaveUp != GaveUpError {
+		attrs = append(attrs, slog.String("gave_up", string(ev.GaveUp)))
+	}
 	if ev.Panic != nil {
 		attrs = append(attrs, slog.String("panic", panicText(ev.Panic)))
 	}

@@ -76,6 +76,23 @@ func TestEventLogValue(t *testing.T) {
 				`call.origin=peer call.took=1ms call.attempt=2 call.retrying=true call.wait=100ms`,
 		},
 		{
+			"a client's last attempt",
+			interceptor.Event{
+				Side: interceptor.ClientSide, Method: "/a.B/C", Error: sdk.InvokeRateLimited.AsError(), Attempt: 2, GaveUp: interceptor.GaveUpBudget,
+			},
+			`level=WARN msg=failed call.side=client call.method=/a.B/C call.domain=sdk.yuanrong call.number=1005 ` +
+				`call.reason=INVOKE_RATE_LIMITED call.grpc=ResourceExhausted call.message="` + sdk.InvokeRateLimited.Description("en") + `" call.retry="SAFE after 1s" ` +
+				`call.took=0s call.attempt=2 call.gave_up=budget`,
+		},
+		{
+			"a call that is not to be repeated, as usual",
+			interceptor.Event{
+				Side: interceptor.ClientSide, Method: "/a.B/C", Error: sdk.ParamInvalid.Errorf("no"), Attempt: 1, GaveUp: interceptor.GaveUpError,
+			},
+			`level=WARN msg=failed call.side=client call.method=/a.B/C call.domain=sdk.yuanrong call.number=1001 ` +
+				`call.reason=PARAM_INVALID call.grpc=InvalidArgument call.message=no call.retry=NEVER call.took=0s call.attempt=1`,
+		},
+		{
 			"a panic, in-band, and an id that only the event has",
 			interceptor.Event{
 				Method: "/a.B/C", Error: sdk.InnerSystemError.AsError(), RequestID: "r2", InBand: true, Panic: 42, Stack: []byte("goroutine 1"),

@@ -9,6 +9,22 @@ import (
 	"google.golang.org/protobuf/types/descriptorpb"
 )
 
+// WithIdempotent declares methods idempotent: running one twice has the effect of
+// running it once. It is for services whose descriptors do not say so by an
+// idempotency_level. Methods are given in full, "/package.Service/Method"; the first
+// slash may be missing. Names are not checked, for a connection does not know its
+// methods: one that no method has is taken, and matches nothing.
+//
+// Each side has to be told. On the server it decides about google.rpc.RetryInfo, about
+// grpc-retry-pushback-ms, and about the flag in replies of [WithInBandReplies]; on the client,
+// what [WithRetry] repeats.
+func WithIdempotent(methods ...string) Option {
+	return option{
+		func(s *server) { s.methods.declare(methods) },
+		func(c *client) { c.methods.declare(methods) },
+	}
+}
+
 // methods knows which methods are declared idempotent. What descriptors say is
 // looked up once for each method.
 type methods struct {
@@ -30,6 +46,9 @@ func withMethods(set map[string]bool, names []string) map[string]bool {
 	}
 	return set
 }
+
+// fullMethod returns a method in the form in which gRPC names it.
+func fullMethod(method string) string { return "/" + strings.TrimPrefix(method, "/") }
 
 // These bound the methods without a descriptor that are remembered, and the length of
 // their names: a server that handles unknown services sees whatever its clients care to

@@ -58,7 +58,37 @@ type Event struct {
 	// passed. The error that the call ends with, if it does, comes without the mark.
 	Retrying bool
 	Wait     time.Duration
+	// GaveUp tells why the call is not repeated, "" where it is, and without
+	// [WithRetry].
+	GaveUp GaveUp
 }
+
+// A GaveUp is the reason why a client with [WithRetry] does not repeat a call. There are
+// few, so that calls can be counted by it.
+type GaveUp string
+
+// The reasons for not repeating a call.
+const (
+	// GaveUpError: the error forbids it, for this method at least. That is how most calls
+	// end; the other reasons are about errors after which the call might be repeated.
+	GaveUpError GaveUp = "error"
+	// GaveUpServer: the trailer grpc-retry-pushback-ms forbids it, or is malformed. Servers
+	// of ours forbid it also where the delay does not fit the caller's deadline.
+	GaveUpServer GaveUp = "server"
+	// GaveUpAttempts: there were as many attempts as there may be.
+	GaveUpAttempts GaveUp = "attempts"
+	// GaveUpDelay: the server asks for a longer delay than RetryPolicy.MaxDelay.
+	GaveUpDelay GaveUp = "delay"
+	// GaveUpBudget: too many calls of the connection fail, see RetryPolicy.MaxTokens.
+	GaveUpBudget GaveUp = "budget"
+	// GaveUpDeadline: the wait does not fit the deadline of the context.
+	GaveUpDeadline GaveUp = "deadline"
+	// GaveUpContext: the context has ended.
+	GaveUpContext GaveUp = "context"
+	// GaveUpOthers: gRPC itself, or an interceptor inside, repeats the calls of the
+	// method, and has given up.
+	GaveUpOthers GaveUp = "others"
+)
 
 type observers []func(context.Context, Event)
 

@@ -17,6 +17,19 @@ import (
 // https://github.com/grpc/proposal/blob/master/A6-client-retries.md#pushback
 const pushbackKey = "grpc-retry-pushback-ms"
 
+// WithoutPushback turns off the trailer grpc-retry-pushback-ms, by which the server
+// tells clients that retry by themselves whether and when to repeat a call. The retry
+// hint in the status stays.
+//
+// The trailer has the delay where the call may be repeated and the delay fits the
+// caller's deadline; it is -1 for codes that retry policies list (UNAVAILABLE,
+// RESOURCE_EXHAUSTED, ABORTED) where it may not; else there is none. One that a
+// handler has set stays, and no second one is added. gRPC does not retry calls on
+// which the handler, or an interceptor, has set response headers.
+func WithoutPushback() ServerOption {
+	return serverOption(func(s *server) { s.withoutPushback = true })
+}
+
 // isPolicyCode reports whether a retry policy may sensibly list c, and that of
 // [ServiceConfig] does by default. With any other code a "no retry" would use up, in
 // the client's throttle, the retries of calls that deserve them.

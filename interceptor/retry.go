@@ -87,7 +87,7 @@ func (c *unaryCall) run() error {
 		}
 		if n := attemptsIn(err); n > 0 { // an interceptor inside has repeated it
 			c.attempts = n
-			c.observe(e, err, 0, false)
+			c.observe(e, err, 0, GaveUpOthers)
 			return typed
 		}
 		if typed != error(e) { // an interceptor inside has wrapped it
@@ -97,19 +97,19 @@ func (c *unaryCall) run() error {
 		if unsent {
 			e = e.WithOrigin(mapping.OriginUnsent)
 		}
-		wait, again := c.next(e)
+		wait, gaveUp := c.next(e)
 		e = c.label(e, unsent)
-		if !again {
-			c.observe(e, err, 0, false)
+		if gaveUp != "" {
+			c.observe(e, err, 0, gaveUp)
 			return e
 		}
 		if kept := c.keepReply(err); kept != nil {
 			err, e = kept, e.WithCause(kept)
 		}
-		c.observe(e, err, wait, true)
+		c.observe(e, err, wait, "")
 		if ended := c.client.retry.sleep(c.ctx, wait); ended != nil {
 			e = e.WithCause(errors.Join(err, ended))
-			c.observe(e, e.Unwrap(), 0, false)
+			c.observe(e, e.Unwrap(), 0, GaveUpContext)
 			return e
 		}
 		c.reset()
@@ -142,38 +142,51 @@ func (c *unaryCall) keepReply(cause error) error {
 	return &inband.Reply{Reply: proto.Clone(reply), RetryReason: inBand.RetryReason}
 }
 
-// next reports whether the call is repeated, and after which wait.
-func (c *unaryCall) next(e *mapping.Error) (time.Duration, bool) {
+// next returns how long to wait before the call is repeated, or why it is not.
+func (c *unaryCall) next(e *mapping.Error) (time.Duration, GaveUp) {
 	if repeatsItself(c.cc, c.method) {
 		c.attempts = 0 // gRPC made them, and does not tell how many
-		return 0, false
+		return 0, GaveUpOthers
 	}
 	policy := &c.client.retry.policy
 	settings := settingsOf(c.opts, policy.MaxAttempts)
 	idempotent := settings.idempotent ||
 		e.Repeatable(true) && !e.Repeatable(false) && c.client.methods.idempotent(c.method)
 	next, delay := mapping.Advise(e, idempotent)
-	if next != mapping.Repeat || settings.maxAttempts == 1 || c.ctx.Err() != nil {
-		return 0, false
+	switch {
+	case next != mapping.Repeat:
+		return 0, GaveUpError
+	case c.ctx.Err() != nil:
+		return 0, GaveUpContext
+	case settings.maxAttempts == 1: // such calls have no part in the budget
+		return 0, GaveUpAttempts
 	}
 	switch asked, wait := askedFor(c.trailer); asked {
 	case forWait:
 		delay = wait
 	case forNothing: // it is no word to go by
-		return 0, false
+		return 0, GaveUpServer
 	case forNoRetry:
 		// Servers of ours forbid what may have been executed if they do not know that the
 		// method is idempotent. What is declared on this side they do not know.
 		declared := settings.idempotent || c.client.methods.declared[fullMethod(c.method)]
 		if !declared || e.Repeatable(false) || e.Code().IsZero() || e.Guessed() {
-			return 0, false
+			return 0, GaveUpServer
 		}
 	}
-	if !c.client.retry.budgets.take(c.cc) || c.attempts >= settings.maxAttempts || delay > policy.MaxDelay {
-		return 0, false
-	}
+	inBudget := c.client.retry.budgets.take(c.cc)
 	wait := policy.backoff(c.attempts, delay, c.client.retry.random())
-	return wait, fits(c.ctx, wait)
+	switch {
+	case c.attempts >= settings.maxAttempts:
+		return 0, GaveUpAttempts
+	case delay > policy.MaxDelay:
+		return 0, GaveUpDelay
+	case !inBudget:
+		return 0, GaveUpBudget
+	case !fits(c.ctx, wait):
+		return 0, GaveUpDeadline
+	}
+	return wait, ""
 }
 
 // label returns e with what is known about the call as a whole: that it never left is
@@ -208,11 +221,11 @@ func (c *unaryCall) reset() {
 }
 
 // observe tells the observers about an attempt that failed.
-func (c *unaryCall) observe(e *mapping.Error, cause error, wait time.Duration, again bool) {
+func (c *unaryCall) observe(e *mapping.Error, cause error, wait time.Duration, gaveUp GaveUp) {
 	if len(c.client.observers) == 0 {
 		return
 	}
 	ev := c.client.event(c.method, c.start, e, cause)
-	ev.Attempt, ev.Retrying, ev.Wait = c.attempts, again, wait
+	ev.Attempt, ev.Retrying, ev.Wait, ev.GaveUp = c.attempts, gaveUp == "", wait, gaveUp
 	c.client.observers.notify(c.ctx, ev)
 }

@@ -3,7 +3,6 @@ package interceptor
 import (
 	"cmp"
 	"math"
-	"strings"
 	"time"
 
 	"google.golang.org/grpc"
@@ -115,8 +114,9 @@ func (p RetryPolicy) tokens() (maximum, refill int64) {
 // The wait follows the policy and never goes past the deadline of the context: where
 // it does not fit, the server's error comes back at once. So it does when attempts or
 // budget are used up. The error that comes back is the last attempt's, and tells by
-// Attempts how many there were. If the context ends during a wait, errors.Is finds
-// the context's error in it too.
+// Attempts how many there were; observers are told why there is not another one
+// (Event.GaveUp). If the context ends during a wait, errors.Is finds the context's error in
+// it too.
 //
 // Where gRPC's own retries are on for a method, because a service config says so,
 // they repeat its calls and this does not, so that the two never multiply: what they
@@ -132,35 +132,6 @@ func (p RetryPolicy) tokens() (maximum, refill int64) {
 // deadline of a context, bounds each attempt alone.
 func WithRetry(policy RetryPolicy) ClientOption {
 	return clientOption(func(c *client) { c.retry = newRetrier(policy) })
-}
-
-// WithIdempotent declares methods idempotent: running one twice has the effect of
-// running it once. It is for services whose descriptors do not say so by an
-// idempotency_level. Methods are given in full, "/package.Service/Method"; the first
-// slash may be missing. Names are not checked, for a connection does not know its
-// methods: one that no method has is taken, and matches nothing.
-//
-// Each side has to be told. On the server it decides about google.rpc.RetryInfo, about
-// grpc-retry-pushback-ms, and about the flag in replies of [WithInBandReplies]; on the client,
-// what [WithRetry] repeats.
-func WithIdempotent(methods ...string) Option {
-	return option{
-		func(s *server) { s.methods.declare(methods) },
-		func(c *client) { c.methods.declare(methods) },
-	}
-}
-
-// WithoutPushback turns off the trailer grpc-retry-pushback-ms, by which the server
-// tells clients that retry by themselves whether and when to repeat a call. The retry
-// hint in the status stays.
-//
-// The trailer has the delay where the call may be repeated and the delay fits the
-// caller's deadline; it is -1 for codes that retry policies list (UNAVAILABLE,
-// RESOURCE_EXHAUSTED, ABORTED) where it may not; else there is none. One that a
-// handler has set stays, and no second one is added. gRPC does not retry calls on
-// which the handler, or an interceptor, has set response headers.
-func WithoutPushback() ServerOption {
-	return serverOption(func(s *server) { s.withoutPushback = true })
 }
 
 // callOption is a per-call setting. gRPC ignores it, and so do clients that do not
@@ -202,6 +173,3 @@ func CallMaxAttempts(n int) grpc.CallOption {
 
 // CallWithoutRetry is [CallMaxAttempts] with 1.
 func CallWithoutRetry() grpc.CallOption { return CallMaxAttempts(1) }
-
-// fullMethod returns a method in the form in which gRPC names it.
-func fullMethod(method string) string { return "/" + strings.TrimPrefix(method, "/") }

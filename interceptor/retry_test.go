@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -247,6 +248,83 @@ func TestFinalErrorIsTheServers(t *testing.T) {
 	}
 	if len(events) != 4 {
 		t.Errorf("the observer saw %d events, want 4", len(events))
+	}
+}
+
+func TestGaveUp(t *testing.T) {
+	limited := sdk.InvokeRateLimited.AsError().RetryAfter(0) // class Safe
+	pushback := func(value string) func(context.Context) {
+		return func(ctx context.Context) {
+			_ = grpc.SetTrailer(ctx, metadata.Pairs("grpc-retry-pushback-ms", value))
+		}
+	}
+	policy := func(change func(*interceptor.RetryPolicy)) interceptor.RetryPolicy {
+		p := fast
+		change(&p)
+		return p
+	}
+	for _, tt := range []struct {
+		name    string
+		policy  interceptor.RetryPolicy
+		err     error
+		handler func(context.Context)
+		dial    []grpc.DialOption
+		opts    []grpc.CallOption
+		cancel  bool // the call, when its first attempt has failed
+		want    []interceptor.GaveUp
+	}{
+		{name: "the class forbids it", policy: fast, err: sdk.ParamInvalid, want: []interceptor.GaveUp{interceptor.GaveUpError}},
+		{name: "the method is not idempotent", policy: fast, err: sdk.InnerCommunication, want: []interceptor.GaveUp{interceptor.GaveUpError}},
+		{name: "the handler forbids it", policy: fast, err: limited, handler: pushback("-1"), want: []interceptor.GaveUp{interceptor.GaveUpServer}},
+		{name: "a malformed trailer", policy: fast, err: limited, handler: pushback("x"), want: []interceptor.GaveUp{interceptor.GaveUpServer}},
+		{name: "two attempts at most", policy: policy(func(p *interceptor.RetryPolicy) { p.MaxAttempts = 2 }), err: limited,
+			want: []interceptor.GaveUp{"", interceptor.GaveUpAttempts}},
+		{name: "this call once", policy: fast, err: limited, opts: []grpc.CallOption{interceptor.CallWithoutRetry()},
+			want: []interceptor.GaveUp{interceptor.GaveUpAttempts}},
+		{name: "two attempts, and a budget for no more", policy: policy(func(p *interceptor.RetryPolicy) { p.MaxAttempts, p.MaxTokens = 2, 3 }), err: limited,
+			want: []interceptor.GaveUp{"", interceptor.GaveUpAttempts}},
+		{name: "a budget for one repetition", policy: policy(func(p *interceptor.RetryPolicy) { p.MaxTokens = 3 }), err: limited,
+			want: []interceptor.GaveUp{"", interceptor.GaveUpBudget}},
+		{name: "a delay beyond the policy", policy: policy(func(p *interceptor.RetryPolicy) { p.MaxDelay = time.Second }), err: limited.RetryAfter(10 * time.Second),
+			want: []interceptor.GaveUp{interceptor.GaveUpDelay}},
+		{name: "a delay beyond the deadline", policy: policy(func(p *interceptor.RetryPolicy) { p.MaxDelay = time.Hour }), err: limited.RetryAfter(time.Hour),
+			want: []interceptor.GaveUp{interceptor.GaveUpServer}}, // which sees the deadline too
+		{name: "a delay beyond the deadline, of which the server says nothing", policy: policy(func(p *interceptor.RetryPolicy) { p.MaxDelay = time.Hour }),
+			err:  sdk.LocalSchedulerOperationError.AsError().NotExecuted().RetryAfter(time.Hour),
+			want: []interceptor.GaveUp{interceptor.GaveUpDeadline}},
+		{name: "cancelled during the wait", policy: fast, err: limited.RetryAfter(20 * time.Second), cancel: true,
+			want: []interceptor.GaveUp{"", interceptor.GaveUpContext}},
+		{name: "gRPC repeats it", policy: fast, err: limited, dial: native(t, fast, unaryMethod), want: []interceptor.GaveUp{interceptor.GaveUpOthers}},
+		{name: "an interceptor inside repeats it", policy: fast, err: limited,
+			dial: []grpc.DialOption{grpc.WithChainUnaryInterceptor(interceptor.UnaryClient(interceptor.WithRetry(fast)))},
+			want: []interceptor.GaveUp{interceptor.GaveUpOthers}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			addr := stubtest.Start(t, stubtest.Each(func(ctx context.Context) error {
+				if tt.handler != nil {
+					tt.handler(ctx)
+				}
+				return tt.err
+			}), interceptor.ServerOptions()...)
+			ctx, cancel := context.WithTimeout(stubtest.Context(t), time.Minute)
+			defer cancel()
+			var got []interceptor.GaveUp
+			dial := ours(tt.policy, interceptor.WithObserver(func(_ context.Context, ev interceptor.Event) {
+				if got = append(got, ev.GaveUp); ev.Retrying != (ev.GaveUp == "") {
+					t.Errorf("retrying %v, but gave up because of %q", ev.Retrying, ev.GaveUp)
+				}
+				if tt.cancel {
+					cancel()
+				}
+			}))
+			conn := stubtest.Dial(t, addr, append(dial, tt.dial...)...)
+			if err := unaryCall(ctx, conn, tt.opts...); err == nil {
+				t.Error("got success")
+			}
+			if !slices.Equal(got, tt.want) {
+				t.Errorf("gave up because of %q, want %q", got, tt.want)
+			}
+		})
 	}
 }
 

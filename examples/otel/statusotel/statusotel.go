@@ -72,6 +72,8 @@ const (
 	RequestIDKey = attribute.Key("statusmap.request_id")
 	// AttemptKey tells which attempt failed.
 	AttemptKey = attribute.Key("statusmap.attempt")
+	// GaveUpKey tells why the call is not repeated, see interceptor.GaveUp.
+	GaveUpKey = attribute.Key("statusmap.gave_up")
 	// InferredKey and TrimmedKey are set where they are true.
 	InferredKey = attribute.Key("statusmap.inferred")
 	TrimmedKey  = attribute.Key("statusmap.trimmed")
@@ -196,6 +198,9 @@ func attributes(ev interceptor.Event) []attribute.KeyValue {
 	}
 	if ev.Attempt > 0 {
 		attrs = append(attrs, AttemptKey.Int(ev.Attempt), RetryingKey.Bool(ev.Retrying))
+	}
+	if ev.GaveUp != "" {
+		attrs = append(attrs, GaveUpKey.String(string(ev.GaveUp)))
 	}
 	for _, flag := range []struct {
 		key attribute.Key

@@ -267,7 +267,7 @@ func TestSpans(t *testing.T) {
 			}
 			event := attrs(span.Events[0].Attributes)
 			has(t, "the caller's event", event, want)
-			has(t, "the caller's event", event, map[string]string{"rpc.method": "grpc.testing.TestService/UnaryCall", "statusmap.origin": "peer", "statusmap.attempt": "1"})
+			has(t, "the caller's event", event, map[string]string{"rpc.method": "grpc.testing.TestService/UnaryCall", "statusmap.origin": "peer", "statusmap.attempt": "1", "statusmap.gave_up": "error"})
 		default:
 			server = true
 			has(t, "the server's span", got, want)
