@@ -479,6 +479,12 @@ func TestPlain(t *testing.T) {
 	if got := rpcerr.Plain(codes.Aborted, "a\xff").Message(); got != "a\uFFFD" {
 		t.Errorf("Message() = %q", got)
 	}
+
+	// What does not cross does not count.
+	e := rpcerr.Plain(codes.Aborted, "m").With("key", strings.Repeat("v", rpcerr.MaxBudget)).WithDetails(&errdetails.BadRequest{}).Seal(rpcerr.Wire{})
+	if got := len(e.GRPCStatus().Details()); got != 1 || e.Trimmed() {
+		t.Errorf("%d details, trimmed %v, want the one that fits", got, e.Trimmed())
+	}
 }
 
 func TestWalk(t *testing.T) {

@@ -76,6 +76,9 @@ func appendBytes(b []byte, field protowire.Number, s string) []byte {
 	return append(appendHead(b, field, protowire.BytesType, uint64(len(s))), s...)
 }
 
+// sizeBytes is the length of what appendBytes appends.
+func sizeBytes(s string) int { return 1 + protowire.SizeBytes(len(s)) }
+
 func appendString(b []byte, field protowire.Number, s string) []byte {
 	if s == "" {
 		return b
@@ -88,14 +91,6 @@ func appendVarint(b []byte, field protowire.Number, v uint64) []byte {
 		return b
 	}
 	return appendHead(b, field, protowire.VarintType, v)
-}
-
-// sizeString is the length of what appendString appends for a field below 16.
-func sizeString(s string) int {
-	if s == "" {
-		return 0
-	}
-	return 1 + protowire.SizeBytes(len(s))
 }
 
 // appendErrorInfo appends a yuanrong.errors.v1.ErrorInfo.
@@ -132,7 +127,7 @@ func appendGoogleInfo(b []byte, reason, domain string, metadata []pair) []byte {
 
 // appendEntry appends a metadata entry of a google.rpc.ErrorInfo.
 func appendEntry(b []byte, p pair) []byte {
-	b = appendHead(b, googleMetadata, protowire.BytesType, uint64(sizeBytes(len(p.key))+sizeBytes(len(p.value))))
+	b = appendHead(b, googleMetadata, protowire.BytesType, uint64(sizeBytes(p.key)+sizeBytes(p.value)))
 	// Unlike other fields, both of a map entry are written when empty.
 	b = appendBytes(b, mapKey, p.key)
 	return appendBytes(b, mapValue, p.value)

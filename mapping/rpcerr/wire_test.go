@@ -49,11 +49,12 @@ func FuzzWire(f *testing.F) {
 		d := draft{
 			grpc: e.grpc, message: e.Message(), code: e.code, reason: reason, metadata: pairs,
 			retry: retry, retryInfo: class&2 == 2, requestID: id, trimmed: class&1 == 1,
+			scratch: new(scratch),
 		}
 		if foreign != nil {
 			d.foreign = []*anypb.Any{{TypeUrl: "a/b", Value: foreign}, {}}
 		}
-		st := d.fill(new(scratch))
+		st := d.fill()
 
 		want := &spb.Status{Code: int32(codes.Aborted), Message: message}
 		add := func(m proto.Message) {
@@ -75,12 +76,6 @@ func FuzzWire(f *testing.F) {
 		if got, want := marshalled(t, st), marshalled(t, want); !bytes.Equal(got, want) {
 			t.Errorf("got  %x\nwant %x", got, want)
 		}
-		if got, want := d.size(), Size(st); got != want {
-			t.Errorf("computed size %d, real size %d", got, want)
-		}
-		if d.bound() < d.size() {
-			t.Errorf("bound %d below the size %d", d.bound(), d.size())
-		}
 
 		// And back.
 		info := scanErrorInfo(st.Details[0].Value)
@@ -98,6 +93,10 @@ func FuzzWire(f *testing.F) {
 				t.Errorf("scanned delay %v, want %v", got, retry.Delay)
 			}
 		}
+
+		checkBounds(t, d)
+		d.code = Code{} // then reason, metadata and request id are not written
+		checkBounds(t, d)
 	})
 }
 
@@ -128,6 +127,14 @@ func mapOf(pairs []pair) map[string]string {
 	return m
 }
 
+// checkBounds holds the quick bounds of a size to the size.
+func checkBounds(t *testing.T, d draft) {
+	t.Helper()
+	if low, high := d.bounds(); Size(d.fill()) < low || Size(d.fill()) > high {
+		t.Errorf("the size %d of %+v is not from %d to %d", Size(d.fill()), d, low, high)
+	}
+}
+
 // FuzzFit trims statuses of any shape and holds what remains to the order in which
 // things are documented to go.
 func FuzzFit(f *testing.F) {
@@ -149,9 +156,10 @@ func FuzzFit(f *testing.F) {
 			grpc: codes.Unauthenticated, message: message, metadata: pairsOf(metadata),
 			code:   Code{&Row{Domain: name, Number: math.MaxInt32, Reason: name}},
 			reason: name, retry: Retry{Safe, MaxRetryDelay - time.Millisecond}, retryInfo: true, requestID: id,
+			scratch: new(scratch),
 		}
 		if plain {
-			d = draft{grpc: codes.Unavailable, message: message}
+			d = draft{grpc: codes.Unavailable, message: message, scratch: d.scratch}
 		}
 		if foreign != "" {
 			for i, value := range strings.SplitN(foreign, "\x00", 40) {
@@ -166,10 +174,12 @@ func FuzzFit(f *testing.F) {
 			kept = []pair{number}
 		}
 		budget := (&Wire{Budget: MinBudget + int(limit)}).budget()
+		checkBounds(t, d)
 		d.fit(budget)
+		checkBounds(t, d)
 
-		if got, want := d.size(), Size(d.fill(new(scratch))); got != want || got > budget {
-			t.Fatalf("computed size %d, real size %d, budget %d", got, want, budget)
+		if got := Size(d.fill()); got > budget {
+			t.Fatalf("%d bytes, but the budget is %d", got, budget)
 		}
 		if d.code != before.code || d.grpc != before.grpc || d.reason != before.reason || d.retry != before.retry || d.retryInfo != before.retryInfo || d.requestID != before.requestID {
 			t.Errorf("trimmed to %+v, but that must stay", d)
@@ -188,9 +198,9 @@ func FuzzFit(f *testing.F) {
 		others, infos, retries := census(d.foreign)
 		_, infosBefore, retriesBefore := census(before.foreign)
 		switch cut, long := d.message != before.message, percentSize(d.message) > budget/messageShare; {
-		case before.size() <= budget:
+		case Size(before.fill()) <= budget:
 			if d.trimmed || cut || emptied > 0 || dropped || len(d.foreign) != len(before.foreign) {
-				t.Errorf("trimmed, although its %d bytes are within the budget of %d", before.size(), budget)
+				t.Errorf("trimmed, although its %d bytes are within the budget of %d", Size(before.fill()), budget)
 			}
 		case !d.trimmed:
 			t.Error("trimmed, but not marked")
@@ -207,8 +217,8 @@ func FuzzFit(f *testing.F) {
 			t.Errorf("the message %q is no beginning of %q", d.message, message)
 		} else if d.message != message && d.message != cutPercent(message, budget/messageShare) {
 			longer := d
-			if longer.message = message[:nextEnd(message, len(d.message))]; longer.size() <= budget {
-				t.Errorf("cut to %q of %d bytes, but %q fits too", d.message, d.size(), longer.message)
+			if longer.message = message[:nextEnd(message, len(d.message))]; Size(longer.fill()) <= budget {
+				t.Errorf("cut to %q of %d bytes, but %q fits too", d.message, Size(d.fill()), longer.message)
 			}
 		}
 		if !isSubsequence(d.foreign, before.foreign) {
