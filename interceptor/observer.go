@@ -33,7 +33,8 @@ type Event struct {
 	Method string
 	// Error is what the client gets or got: code, gRPC code, retry hint, origin,
 	// request id, and whether something was trimmed; its message and metadata are those
-	// before trimming. Never nil.
+	// before trimming. What a client infers from a plain status it has on the client only.
+	// Never nil.
 	Error *mapping.Error
 	// Cause is the real error, with everything that did not cross: on the server
 	// what the handler returned, nil if it panicked; on the client what gRPC

@@ -87,9 +87,9 @@ func WithCatalogs(catalogs ...*mapping.Catalog) ClientOption {
 // WithRequestID sets where the server gets the id by which a request is found in
 // its logs; "" means that the request has none. The default looks into the incoming
 // metadata, first for x-request-id, then for the trace id of traceparent (W3C Trace
-// Context). If there is none, an error with a code gets a random id where the client gets
-// only the catalogue's text and the server knows more: a cause, a claimed error, the text
-// around a code. A function that panics gives none; a nil one is ignored.
+// Context). If there is none, an error with a code gets a random id where the server knows
+// more than the client is told: it was raised around a cause, or the client gets only the
+// catalogue's text, of a claimed error or of a code in a text. A function that panics gives none; a nil one is ignored.
 func WithRequestID(f func(ctx context.Context) string) ServerOption {
 	return serverOption(func(s *server) {
 		if f != nil {

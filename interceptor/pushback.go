@@ -23,7 +23,8 @@ const pushbackKey = "grpc-retry-pushback-ms"
 //
 // The trailer has the delay where the call may be repeated and the delay fits the
 // caller's deadline; it is -1 for codes that retry policies list (UNAVAILABLE,
-// RESOURCE_EXHAUSTED, ABORTED) where it may not; else there is none. One that a
+// RESOURCE_EXHAUSTED, ABORTED) where it may not; else, and with a status that has no code
+// of a catalogue, there is none. One that a
 // handler has set stays, and no second one is added. gRPC does not retry calls on
 // which the handler, or an interceptor, has set response headers.
 func WithoutPushback() ServerOption {

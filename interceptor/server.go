@@ -182,11 +182,12 @@ func concernsRetries(e *mapping.Error) bool {
 	return isPolicyCode(e.GRPCCode())
 }
 
-// hidesCause reports whether the client gets no more than the catalogue's text for an
-// error about which the server knows more, so that it needs an id to ask about.
+// hidesCause reports whether the server knows more about an error than its client is
+// told, which then needs an id to ask about: a cause, or what the catalogue's text stands
+// for.
 func hidesCause(e *mapping.Error) bool {
 	c := e.Code()
-	return e.Unwrap() != nil && !c.IsZero() && e.Message() == c.AsError().Message()
+	return !c.IsZero() && (e.HidesCause() || e.Unwrap() != nil && e.Message() == c.AsError().Message())
 }
 
 // errPanic is what a recovered panic counts as.

@@ -57,8 +57,9 @@ type ServiceConfig struct {
 	Retry RetryPolicy
 	// Codes are those after which a call is repeated. The default is UNAVAILABLE,
 	// RESOURCE_EXHAUSTED and ABORTED: those for which our servers say so where a call
-	// must not be repeated. INTERNAL and UNKNOWN may be added. All others are refused:
-	// repeating does not help against them, or the caller's time is over.
+	// must not be repeated. INTERNAL and UNKNOWN may be added; but of these nobody says so,
+	// and gRPC repeats idempotent calls whatever the class, NEVER too. All others are
+	// refused: repeating does not help against them, or the caller's time is over.
 	Codes []codes.Code
 
 	// Methods are settings for methods, "/package.Service/Method", or for all methods

@@ -20,7 +20,7 @@
 //	  option (yuanrong.catalog.v1.catalog) = { domain: "billing.acme" };
 //
 //	  CODE_UNSPECIFIED = 0;
-//	  CODE_NO_CREDIT = 1003 [(yuanrong.catalog.v1.code) = {
+//	  CODE_NO_CREDIT = 50001 [(yuanrong.catalog.v1.code) = {
 //	    grpc_code: GRPC_CODE_FAILED_PRECONDITION
 //	    retry_class: RETRY_CLASS_NEVER
 //	    en: { description: "The account has no money left." remedy: "Pay, then call again." }

@@ -219,7 +219,7 @@ func (c Code) Errorf(format string, args ...any) *Error {
 // it. With a nil cause it still returns an error.
 func (c Code) Wrap(cause error) *Error {
 	e := c.newError()
-	e.cause = cause
+	e.cause, e.around = cause, cause != nil
 	return e
 }
 
@@ -233,14 +233,14 @@ func (c Code) Wrapf(cause error, format string, args ...any) *Error {
 
 // raise makes a new error one of that code.
 func (e *Error) raise(c Code, cause error, format string, args ...any) {
-	e.code, e.grpc, e.cause = c, c.GRPCCode(), cause
+	e.code, e.grpc, e.cause, e.around = c, c.GRPCCode(), cause, cause != nil
 	e.setRetry(c.Retry())
 	switch {
 	case wraps(format):
 		// A copy of the format, because vet is to take this for a Sprintf.
 		err := fmt.Errorf(strings.Clone(format), args...)
 		if cause == nil {
-			e.cause = err
+			e.cause, e.around = err, true
 		}
 	case len(args) > 0 || strings.Contains(format, "%"): // Sprintf copies what it need not format
 		e.message = str.Valid(fmt.Sprintf(format, args...))

@@ -47,6 +47,7 @@ type facts struct {
 	guess   guess
 	arrival arrival
 	trimmed bool
+	around  bool // raised around a cause
 
 	message   string // "": the catalogue's text; of a received error it is in its status
 	requestID string
@@ -344,6 +345,11 @@ func (e *Error) As(target any) bool {
 	*c = e.code
 	return true
 }
+
+// HidesCause reports whether the error was raised around a cause, by [Code.Wrap] or
+// [Code.Wrapf], that its peer is not told. It is true of what is derived from it too, and
+// false of what was received.
+func (e *Error) HidesCause() bool { return e != nil && e.around }
 
 // Unwrap returns the cause: of a raised error the one given, of a received one
 // the gRPC error it was decoded from.

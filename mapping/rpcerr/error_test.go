@@ -426,6 +426,17 @@ func TestCauseStaysFindable(t *testing.T) {
 		if !errors.Is(e, cause) {
 			t.Errorf("errors.Is(%v, %v) = false", e, cause)
 		}
+		if !e.HidesCause() {
+			t.Errorf("%v hides no cause", e)
+		}
+	}
+	for _, e := range []*rpcerr.Error{
+		nil, sdk.InnerCommunication.AsError(), sdk.InnerCommunication.Wrap(nil), sdk.InnerCommunication.Wrapf(nil, "m"),
+		sdk.InnerCommunication.Errorf("m"), sdk.InnerCommunication.Errorf("m").WithCause(cause),
+	} {
+		if e.HidesCause() {
+			t.Errorf("%v hides a cause", e)
+		}
 	}
 	if sdk.InnerCommunication.Wrap(nil).Unwrap() != nil {
 		t.Error("Wrap(nil) has a cause")

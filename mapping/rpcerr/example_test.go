@@ -134,9 +134,12 @@ func ExampleTextOf() {
 	var none *fs.PathError
 	fmt.Println(rpcerr.TextOf(context.Canceled))
 	fmt.Println(rpcerr.TextOf(none))
+	var platform *rpcerr.Error
+	fmt.Println(rpcerr.TextOf(platform))
 	// Output:
 	// context canceled
 	// *fs.PathError, whose Error method panics
+	// *rpcerr.Error, which is nil
 }
 
 // A catalogue finds its codes by number and by reason.

@@ -73,12 +73,15 @@ func (w *walker) pop() bool {
 }
 
 // TextOf returns what err says, for a log: an error whose Error method panics, as that
-// of a typed nil does, tells no more than its type, and of a text that is longer than
+// of a typed nil does, and a nil *Error tell no more than their type, and of a text that is longer than
 // [MaxBudget] only the beginning is returned, because it may be a peer's. It is "" for
 // nil.
 func TextOf(err error) (text string) {
 	if err == nil {
 		return ""
+	}
+	if e, is := err.(*Error); is && e == nil {
+		return fmt.Sprintf("%T, which is nil", err)
 	}
 	defer func() {
 		if recover() != nil {
