@@ -184,7 +184,7 @@ func matrix() []matrixRow {
 			}), nil},
 		{"error with a cause", sdk.InnerCommunication.Wrap(errSecret), bareOutcome(sdk.InnerCommunication).wrapped(), nil},
 		{"error with cause and message", rest.KVNotFound.Wrapf(errSecret, "key %d", 7),
-			bareOutcome(rest.KVNotFound).with(func(o *outcome) { o.Message = "key 7" }), nil},
+			bareOutcome(rest.KVNotFound).with(func(o *outcome) { o.Message, o.HasID = "key 7", true }), nil},
 		{"error around another error", sdk.ParamInvalid.Wrap(sdk.InstanceNotFound), bareOutcome(sdk.ParamInvalid).wrapped(), nil},
 		{"error with details", sdk.ParamInvalid.Errorf("bad").WithDetails(quota),
 			bareOutcome(sdk.ParamInvalid).with(func(o *outcome) {
