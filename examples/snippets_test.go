@@ -214,11 +214,11 @@ func Example_unknown() {
 	var buf bytes.Buffer
 	logger := slog.New(slog.NewTextHandler(&buf, nil))
 	// region: observer
-	log := interceptor.WithObserver(func(ctx context.Context, ev interceptor.Event) {
+	observe := interceptor.WithObserver(func(ctx context.Context, ev interceptor.Event) {
 		logger.ErrorContext(ctx, "call failed", "call", ev)
 	})
 	// endregion
-	addr, stop := serve(s, log)
+	addr, stop := serve(s, observe)
 	defer stop()
 	conn, err := grpc.NewClient(addr, append(interceptor.DialOptions(), creds)...)
 	if err != nil {
