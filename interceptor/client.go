@@ -9,6 +9,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
@@ -122,9 +123,13 @@ func (c *client) stream() grpc.StreamClientInterceptor {
 // translate returns the typed form of an error that gRPC returned, as what it is and
 // as an error. One that an inner interceptor has typed stays as it is, with what was
 // wrapped around it; what is no error of gRPC gives nil and err itself.
+//
+// One that was raised in this process, by an interceptor inside or at the other end of a
+// transport that hands errors over as they are, is not the caller's own word. Were it
+// local still, a handler that passes it on would vouch for what it says about retries.
 func (c *client) translate(ctx context.Context, cc *grpc.ClientConn, method string, err error) (*mapping.Error, error) {
 	if _, is := err.(interface{ GRPCStatus() *status.Status }); !is {
-		if typed := typedIn(err); typed != nil {
+		if typed := typedIn(err); typed != nil && typed.Origin() != mapping.OriginLocal {
 			return typed, err
 		}
 		if isEnd(err) {
@@ -134,6 +139,9 @@ func (c *client) translate(ctx context.Context, cc *grpc.ClientConn, method stri
 	e, ok := c.decoder.FromError(err)
 	if !ok {
 		return nil, err
+	}
+	if e.Origin() == mapping.OriginLocal {
+		e = e.WithOrigin(mapping.OriginTransport).WithCause(err)
 	}
 	return e, e
 }
@@ -270,14 +278,14 @@ func (s *clientStream) RecvMsg(m any) error {
 // first message. That may be the end of one without messages, or a lost status: once a
 // message has come, gRPC does not repeat the stream any more.
 func (s *clientStream) emptyEnd(m any) error {
-	if s.isOfGRPC() {
-		if len(s.Trailer()) > 0 {
+	if header, trailer, ok := s.metadata(); ok {
+		if len(trailer) > 0 {
 			// The server has ended the stream, so that it knows its status, or there is a
 			// message yet. On one that gRPC has ended, receiving again could block for ever.
 			if err := s.ClientStream.RecvMsg(m); err != io.EOF {
 				return err
 			}
-		} else if header, _ := s.Header(); len(header) == 0 {
+		} else if len(header) == 0 {
 			return lostStatus(s.ctx)
 		}
 	}
@@ -287,16 +295,30 @@ func (s *clientStream) emptyEnd(m any) error {
 	return noReply(s.ctx, nil, s.method)
 }
 
-// isOfGRPC reports whether gRPC itself has made the stream, which puts the peer into its
-// context. One of another transport, or of an interceptor inside, need not have more methods
-// than those that send and receive, and what it says is so.
+// isOfGRPC reports whether gRPC itself has made the stream, which puts its peer into its
+// context, beside the one of a server's call that the client is called in. One of another
+// transport, or of an interceptor inside, need not have more methods than those that send
+// and receive, and what it says is so.
 func (s *clientStream) isOfGRPC() (is bool) {
 	if s.cc == nil {
 		return false
 	}
 	defer func() { _ = recover() }()
-	_, is = peer.FromContext(s.Context())
-	return is
+	caller, _ := peer.FromContext(s.ctx)
+	server, ok := peer.FromContext(s.Context())
+	return ok && server != caller
+}
+
+// metadata returns what the peer has sent beside messages on a stream that has ended, if
+// gRPC itself has made it.
+func (s *clientStream) metadata() (header, trailer metadata.MD, ok bool) {
+	if !s.isOfGRPC() {
+		return nil, nil, false
+	}
+	defer func() { _ = recover() }() // as there
+	trailer = s.Trailer()
+	header, _ = s.Header()
+	return header, trailer, true
 }
 
 // translate returns the typed form of err. A stream that has ended returns its

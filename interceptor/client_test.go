@@ -656,6 +656,7 @@ func TestErrorAroundEOFIsAnError(t *testing.T) {
 // TestEndOfAnotherStream: one that is not of gRPC's making repeats nothing, and may have
 // neither headers nor trailers, or no such methods at all. What it says is so.
 func TestEndOfAnotherStream(t *testing.T) {
+	handler := peer.NewContext(context.Background(), new(peer.Peer))
 	cc := idle(t, retryUnavailable)
 	for _, test := range []struct {
 		desc *grpc.StreamDesc
@@ -667,8 +668,10 @@ func TestEndOfAnotherStream(t *testing.T) {
 	} {
 		for name, stream := range map[string]grpc.ClientStream{
 			"another transport":                  scriptedStream{send: io.EOF, recv: []error{io.EOF}}.open(context.Background(), t, test.desc),
-			"a stream with nothing but messages": wrap(t, cc, test.desc, &fakeStream{}),
-			"a stream of the caller's context":   wrap(t, cc, test.desc, &fakeStream{ClientStream: withContext{context.Background()}}),
+			"a stream with nothing but messages": wrap(context.Background(), t, cc, test.desc, &fakeStream{}),
+			"a stream of the caller's context":   wrap(context.Background(), t, cc, test.desc, &fakeStream{ClientStream: withContext{context.Background()}}),
+			"the same in a handler":              wrap(handler, t, cc, test.desc, &fakeStream{ClientStream: withContext{handler}}),
+			"one of a handler with another peer": wrap(context.Background(), t, cc, test.desc, &fakeStream{ClientStream: withContext{handler}}),
 		} {
 			if err := stream.SendMsg(nil); test.desc.ClientStreams && err != io.EOF || !test.desc.ClientStreams && err != nil {
 				t.Errorf("%s, sending: got %v", name, err)
@@ -697,9 +700,9 @@ func (withContext) SendMsg(any) error            { panic("no message") }
 func (withContext) RecvMsg(any) error            { panic("no message") }
 
 // wrap returns a stream of a connection as our interceptor wraps it.
-func wrap(t *testing.T, cc *grpc.ClientConn, desc *grpc.StreamDesc, inner grpc.ClientStream) grpc.ClientStream {
+func wrap(ctx context.Context, t *testing.T, cc *grpc.ClientConn, desc *grpc.StreamDesc, inner grpc.ClientStream) grpc.ClientStream {
 	t.Helper()
-	stream, err := interceptor.StreamClient()(context.Background(), desc, cc, "/s/m",
+	stream, err := interceptor.StreamClient()(ctx, desc, cc, "/s/m",
 		func(context.Context, *grpc.StreamDesc, *grpc.ClientConn, string, ...grpc.CallOption) (grpc.ClientStream, error) {
 			return inner, nil
 		})
@@ -776,7 +779,7 @@ func TestEndWhileSending(t *testing.T) {
 	}
 	typedEnd := sdk.InstanceNotFound.Wrap(io.EOF) // by an interceptor inside
 	stream := scriptedStream{send: typedEnd}.open(context.Background(), t, &grpc.StreamDesc{ClientStreams: true})
-	if err := stream.SendMsg(nil); err != error(typedEnd) {
+	if err := stream.SendMsg(nil); err == io.EOF || !errors.Is(err, typedEnd) {
 		t.Errorf("sending: got %v, want %v", err, typedEnd)
 	}
 }

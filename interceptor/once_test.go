@@ -3,6 +3,7 @@ package interceptor_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"testing"
 	"time"
@@ -19,12 +20,18 @@ import (
 	"github.com/openyuanrong/statusmap/interceptor/internal/stubtest"
 	"github.com/openyuanrong/statusmap/mapping"
 	"github.com/openyuanrong/statusmap/mapping/inband"
+	"github.com/openyuanrong/statusmap/mapping/rpcerr"
 )
 
 // Whatever way a service in the middle got the SAFE error of another, what it did
 // itself is not done twice, unless its method is idempotent.
 func TestMiddleIsExecutedOnce(t *testing.T) {
 	busy := sdk.InvokeRateLimited.AsError().RetryAfter(0)
+	// As it is, as a limiter in the client does it, or a transport within the process.
+	inside := func(err error) []grpc.DialOption {
+		return append(interceptor.DialOptions(), grpc.WithChainUnaryInterceptor(
+			func(context.Context, string, any, any, *grpc.ClientConn, grpc.UnaryInvoker, ...grpc.CallOption) error { return err }))
+	}
 	for _, test := range []struct {
 		name string
 		leaf error
@@ -35,6 +42,10 @@ func TestMiddleIsExecutedOnce(t *testing.T) {
 		{"as a bare status", busy, interceptor.ServerOptions(), nil},
 		{"in a text", status.Error(codes.ResourceExhausted, "create failed, code: 1005, message: busy"), nil,
 			interceptor.DialOptions(interceptor.WithTextCodes())},
+		{"as an error by an interceptor inside", nil, nil, inside(busy)},
+		{"as a code by an interceptor inside", nil, nil, inside(sdk.InvokeRateLimited)},
+		{"wrapped by an interceptor inside", nil, nil, inside(fmt.Errorf("limiter: %w", busy))},
+		{"sealed by a server in the same process", nil, nil, inside(busy.Seal(rpcerr.Wire{RequestID: "r-1"}))},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			leaf := stubtest.Dial(t, stubtest.Start(t, stubtest.Each(func(context.Context) error { return test.leaf }), test.opts...), test.dial...)
@@ -62,6 +73,23 @@ func TestMiddleIsExecutedOnce(t *testing.T) {
 				})
 			}
 		})
+	}
+}
+
+// What a peer in the same process says without a code is hidden from our clients, as that
+// of any other service is.
+func TestPlainStatusWithinTheProcess(t *testing.T) {
+	server, client := interceptor.UnaryServer(), interceptor.UnaryClient()
+	leaf := func(context.Context, any) (any, error) { return nil, status.Error(codes.NotFound, "no row 17 in users") }
+	middle := stubtest.Start(t, stubtest.Each(func(ctx context.Context) error {
+		return client(ctx, unaryMethod, nil, nil, nil, func(ctx context.Context, _ string, req, _ any, _ *grpc.ClientConn, _ ...grpc.CallOption) error {
+			_, err := server(ctx, req, &grpc.UnaryServerInfo{FullMethod: unaryMethod}, leaf)
+			return err
+		})
+	}), interceptor.ServerOptions()...)
+	e := typed(t, unaryCall(stubtest.Context(t), stubtest.Dial(t, middle, interceptor.DialOptions()...)))
+	if e.Code() != sdk.InnerSystemError || e.MetadataValue("grpc_code") != "NOT_FOUND" {
+		t.Errorf("got %v with metadata %v, want %v and what it was", e, e.Metadata(), sdk.InnerSystemError)
 	}
 }
 

@@ -49,11 +49,21 @@ func (s *server) setPushback(ctx context.Context, e *mapping.Error, idempotent b
 	if s.withoutPushback {
 		return
 	}
-	ms, ok := pushback(ctx, e, idempotent)
+	ms, ok := pushback(callersContext(ctx), e, idempotent)
 	if !ok || grpc.ServerTransportStreamFromContext(ctx) == nil || hasPushback(ctx) {
 		return // there is nothing to say, or, outside a call of gRPC, nothing to say it on
 	}
 	_ = grpc.SetTrailer(ctx, s.trailerOf(ms))
+}
+
+// callersContext returns the context with the deadline of the caller. An interceptor
+// outside may have set an earlier one for the handler, which does not bound the call.
+func callersContext(ctx context.Context) context.Context {
+	stream, ok := grpc.ServerTransportStreamFromContext(ctx).(interface{ Context() context.Context })
+	if ok && stream.Context() != nil {
+		return stream.Context()
+	}
+	return ctx
 }
 
 // maxTrailers bounds how many trailers are remembered, because handlers may choose any

@@ -182,6 +182,30 @@ func TestPushbackFromDescriptor(t *testing.T) {
 	}
 }
 
+// The deadline that counts is the caller's, and not one that the server gives its handlers.
+func TestPushbackWithinAHandlersTimeout(t *testing.T) {
+	ended := func(ctx context.Context) context.Context {
+		ctx, cancel := context.WithTimeout(ctx, 0)
+		cancel()
+		return ctx
+	}
+	handler := stubtest.Each(func(context.Context) error { return sdk.InvokeRateLimited.AsError().RetryAfter(2 * time.Second) })
+	conn := stubtest.Dial(t, stubtest.Start(t, handler, append([]grpc.ServerOption{
+		grpc.ChainUnaryInterceptor(func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, h grpc.UnaryHandler) (any, error) { return h(ended(ctx), req) }),
+	}, interceptor.ServerOptions()...)...))
+	for timeout, want := range map[time.Duration]string{time.Minute: "2000", 2 * time.Second: "-1"} {
+		ctx, cancel := context.WithTimeout(stubtest.Context(t), timeout)
+		defer cancel()
+		var trailer metadata.MD
+		if err := unaryCall(ctx, conn, grpc.Trailer(&trailer)); !errors.Is(decoded(t, err), sdk.InvokeRateLimited) {
+			t.Errorf("got %v, want %v", err, sdk.InvokeRateLimited)
+		}
+		if got := trailer.Get(pushbackKey); len(got) != 1 || got[0] != want {
+			t.Errorf("the caller has %v: trailer %s = %q, want %s", timeout, pushbackKey, got, want)
+		}
+	}
+}
+
 // recordedStream keeps the trailers that are set on it.
 type recordedStream struct {
 	grpc.ServerTransportStream

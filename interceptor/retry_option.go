@@ -100,8 +100,8 @@ func (p RetryPolicy) tokens() (maximum, refill int64) {
 //     [CallIdempotent];
 //   - a call that provably never left, because no attempt had a stream: any call that
 //     failed with UNAVAILABLE, whatever the class. Its error has the origin OriginUnsent.
-//     Interceptors between this one and the network must pass the call options on,
-//     because that is how it is known;
+//     Interceptors between this one and the network must pass the call options on, and
+//     return only when the attempt has ended, because that is how it is known;
 //   - classes HigherLevel and Never: none. [mapping.Advise] helps the caller's own
 //     loop.
 //

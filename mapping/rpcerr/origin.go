@@ -16,7 +16,8 @@ const (
 	// OriginTransport: a status without a platform code and with one of the other gRPC
 	// codes. It was made by gRPC, by a proxy, or by an application that sends plain
 	// statuses; the status alone does not tell. Whether the call was executed is
-	// unknown.
+	// unknown. Client interceptors also give it to an error that was raised in this
+	// process, by an interceptor inside or by a peer that needs no network.
 	OriginTransport
 	// OriginUnsent: made on this side before any attempt had a stream. The call
 	// provably never left. Only a client interceptor with retries on finds that out,
