@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"net/url"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -604,7 +605,7 @@ var (
 	// aroundEOF are errors that others make of an io.EOF.
 	aroundEOF = []error{
 		fmt.Errorf("read key: %w", io.EOF), fmt.Errorf("max retries exhausted: failed after 3 attempts: read key: %w", fmt.Errorf("%w", io.EOF)),
-		errors.Join(errSecret, io.EOF), &url.Error{Op: "Post", URL: "https://tokens", Err: io.EOF}, saysIsEOF{},
+		errors.Join(errSecret, io.EOF), &url.Error{Op: "Post", URL: "https://tokens", Err: io.EOF}, saysIsEOF{}, (*fs.PathError)(nil),
 	}
 )
 
@@ -821,6 +822,7 @@ func TestCatalogsOutside(t *testing.T) {
 	for name, opts := range map[string][]grpc.DialOption{
 		"inside":  append(interceptor.DialOptions(), interceptor.DialOptions(interceptor.WithCatalogs(billing))...),
 		"outside": append(interceptor.DialOptions(interceptor.WithCatalogs(billing)), interceptor.DialOptions()...),
+		"first":   interceptor.DialOptions(interceptor.WithCatalogs(billing), interceptor.WithCatalogs(nil)),
 	} {
 		client := stubtest.Dial(t, addr, opts...)
 		for _, shape := range stubtest.Shapes() {
@@ -835,15 +837,42 @@ func TestCatalogsOutside(t *testing.T) {
 // goes on to an end of its own.
 func TestErrorOfSendingIsNoEnd(t *testing.T) {
 	refused, ended := status.Error(codes.InvalidArgument, "no such field"), status.Error(codes.NotFound, "gone")
-	stream := scriptedStream{send: refused, recv: []error{nil, ended}}.open(context.Background(), t, &grpc.StreamDesc{ClientStreams: true, ServerStreams: true})
+	var observed []error
+	observer := interceptor.WithObserver(func(_ context.Context, ev interceptor.Event) { observed = append(observed, ev.Cause) })
+	stream := scriptedStream{send: refused, recv: []error{nil, ended}}.open(context.Background(), t, &grpc.StreamDesc{ClientStreams: true, ServerStreams: true}, observer)
+	var first error
 	for _, want := range []codes.Code{codes.OK, codes.NotFound} {
-		if err := stream.SendMsg(nil); status.Code(err) != codes.InvalidArgument {
-			t.Errorf("sending: got %v, want %v", err, refused)
+		err := stream.SendMsg(nil)
+		if first == nil {
+			first = err
+		}
+		if err != first || typed(t, err).GRPCCode() != codes.InvalidArgument {
+			t.Errorf("sending: got %v, want %v, the same each time", err, refused)
 		}
 		if err := stream.RecvMsg(nil); status.Code(err) != want {
 			t.Errorf("receiving: got %v, want %v", err, want)
 		}
 	}
+	if !slices.Equal(observed, []error{refused, ended}) {
+		t.Errorf("observed %v, want %v and %v once", observed, refused, ended)
+	}
+}
+
+// TestErrorOfClosing: gRPC returns none, but an interceptor inside may.
+func TestErrorOfClosing(t *testing.T) {
+	for _, returned := range []error{nil, errSecret, io.EOF} {
+		if err := (scriptedStream{end: returned}.open(context.Background(), t, new(grpc.StreamDesc))).CloseSend(); err != returned {
+			t.Errorf("closing: got %v, want %v", err, returned)
+		}
+	}
+	var events []interceptor.Event
+	observer := interceptor.WithObserver(func(_ context.Context, ev interceptor.Event) { events = append(events, ev) })
+	stream := scriptedStream{end: statusWith(codes.NotFound, "gone", ourInfo).Err()}.open(context.Background(), t, new(grpc.StreamDesc), observer)
+	err := stream.CloseSend()
+	if !errors.Is(err, sdk.InstanceNotFound) {
+		t.Errorf("closing: got %v, want %v", err, sdk.InstanceNotFound)
+	}
+	checkOneEvent(t, events, "/s/m", err)
 }
 
 // scriptedStream fails to send by send, and receives the errors in recv, nil for a
@@ -853,6 +882,7 @@ type scriptedStream struct {
 	t               *testing.T
 	cc              *grpc.ClientConn // nil: of another transport than gRPC's
 	send            error
+	end             error // of closing
 	recv            []error
 	header, trailer metadata.MD
 	committed       *int // how often Context was called, which keeps gRPC from repeating the stream
@@ -873,6 +903,7 @@ func (s scriptedStream) open(ctx context.Context, t *testing.T, desc *grpc.Strea
 }
 
 func (s *scriptedStream) SendMsg(any) error            { return s.send }
+func (s *scriptedStream) CloseSend() error             { return s.end }
 func (s *scriptedStream) Header() (metadata.MD, error) { return s.header, nil }
 func (s *scriptedStream) Trailer() metadata.MD         { return s.trailer }
 
