@@ -52,9 +52,14 @@ func TestBackoff(t *testing.T) {
 		{"no more than MaxBackoff", RetryPolicy{MaxAttempts: 5, MaxBackoff: 150 * ms}, 0.5, asks(0), []time.Duration{50 * ms, 75 * ms, 75 * ms, 75 * ms}},
 		{"another multiplier", RetryPolicy{Multiplier: 3, MaxTokens: -1}, 0.5, asks(0), []time.Duration{50 * ms, 150 * ms, 450 * ms}},
 		{"a delay of MaxDelay", RetryPolicy{MaxAttempts: 2}, 0, asks(30 * time.Second), []time.Duration{30 * time.Second}},
+		{"a delay above the default of MaxDelay", RetryPolicy{}, 0, asks(30*time.Second + ms), nil},
+		{"no delay at all", RetryPolicy{MaxDelay: -1}, 0, asks(0), []time.Duration{0, 0, 0}},
+		{"a first backoff above the default of MaxBackoff", RetryPolicy{InitialBackoff: 8 * time.Second}, 0.5, asks(0), []time.Duration{4 * time.Second, 4 * time.Second, 4 * time.Second}},
+		{"a first backoff above MaxBackoff", RetryPolicy{InitialBackoff: time.Second, MaxBackoff: ms}, 0.5, asks(0), []time.Duration{500 * ms, 500 * ms, 500 * ms}},
 		{"a delay above MaxDelay", RetryPolicy{MaxDelay: time.Second}, 0, asks(1001 * ms), nil},
 		{"one attempt", RetryPolicy{MaxAttempts: 1}, 0, asks(0), nil},
 		{"budget", RetryPolicy{MaxAttempts: 9}, 0, asks(0), make([]time.Duration, 4)},
+		{"no more than 1000 tokens", RetryPolicy{MaxAttempts: 2000, MaxTokens: 5000}, 0, asks(0), make([]time.Duration, 499)},
 		{"no budget", RetryPolicy{MaxAttempts: 9, MaxTokens: -1}, 0, asks(0), make([]time.Duration, 8)},
 		{"never left: as after a broken connection", RetryPolicy{}, 0, status.Error(codes.Unavailable, "x"), []time.Duration{500 * ms, 500 * ms, 500 * ms}},
 		{"never left, as there is no token", RetryPolicy{}, 0, status.Error(codes.Unauthenticated, "no token"), nil},
@@ -83,6 +88,35 @@ func TestAbsurdPolicies(t *testing.T) {
 		for _, wait := range waits(policy, 0.999, err) {
 			if wait < 0 || wait > 2*rpcerr.MaxRetryDelay {
 				t.Errorf("%+v: waited %v", policy, wait)
+			}
+		}
+	}
+}
+
+// Whatever somebody gives a success for, a thousand of them give back a token.
+func TestAbsurdTokenRatios(t *testing.T) {
+	for _, ratio := range []float64{-1, 1e-9, 1e300, math.Inf(1), math.NaN()} {
+		c := newClient([]ClientOption{WithRetry(RetryPolicy{MaxTokens: 3, TokenRatio: ratio})})
+		c.retry.sleep = func(context.Context, time.Duration) error { return nil }
+		failures := 0
+		call := func() error {
+			return c.retryUnary(context.Background(), "/a.B/C", nil, nil, nil, func(context.Context, string, any, any, *grpc.ClientConn, ...grpc.CallOption) error {
+				if failures > 0 {
+					failures--
+					return sdk.InvokeRateLimited.AsError().RetryAfter(0).GRPCStatus().Err()
+				}
+				return nil
+			})
+		}
+		for range 2 {
+			failures = 1
+			if err := call(); err != nil {
+				t.Errorf("TokenRatio %v: %v, want a repetition", ratio, err)
+			}
+			for range 1000 {
+				if err := call(); err != nil {
+					t.Fatal(err)
+				}
 			}
 		}
 	}
@@ -175,6 +209,9 @@ func TestMethodsAreLookedUpOnce(t *testing.T) {
 		}
 	}
 	before := m.known.len()
+	if before != 5 {
+		t.Errorf("%d methods are remembered, want all 5", before)
+	}
 	if m.idempotent("/invented.Service/" + strings.Repeat("M", maxUndescribedName)) {
 		t.Error("a method that does not exist is idempotent")
 	}
