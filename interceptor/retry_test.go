@@ -277,6 +277,7 @@ func TestGaveUp(t *testing.T) {
 		{name: "the method is not idempotent", policy: fast, err: sdk.InnerCommunication, want: []interceptor.GaveUp{interceptor.GaveUpError}},
 		{name: "the handler forbids it", policy: fast, err: limited, handler: pushback("-1"), want: []interceptor.GaveUp{interceptor.GaveUpServer}},
 		{name: "a malformed trailer", policy: fast, err: limited, handler: pushback("x"), want: []interceptor.GaveUp{interceptor.GaveUpServer}},
+		{name: "a trailer that is too large", policy: fast, err: limited, handler: pushback("9223372036854775807"), want: []interceptor.GaveUp{interceptor.GaveUpServer}},
 		{name: "two attempts at most", policy: policy(func(p *interceptor.RetryPolicy) { p.MaxAttempts = 2 }), err: limited,
 			want: []interceptor.GaveUp{"", interceptor.GaveUpAttempts}},
 		{name: "this call once", policy: fast, err: limited, opts: []grpc.CallOption{interceptor.CallWithoutRetry()},
@@ -287,6 +288,8 @@ func TestGaveUp(t *testing.T) {
 			want: []interceptor.GaveUp{"", interceptor.GaveUpBudget}},
 		{name: "a delay beyond the policy", policy: policy(func(p *interceptor.RetryPolicy) { p.MaxDelay = time.Second }), err: limited.RetryAfter(10 * time.Second),
 			want: []interceptor.GaveUp{interceptor.GaveUpDelay}},
+		{name: "a delay beyond what any policy allows", policy: policy(func(p *interceptor.RetryPolicy) { p.MaxDelay = 24 * time.Hour }), err: limited,
+			handler: pushback("3600001"), want: []interceptor.GaveUp{interceptor.GaveUpDelay}},
 		{name: "a delay beyond the deadline", policy: policy(func(p *interceptor.RetryPolicy) { p.MaxDelay = time.Hour }), err: limited.RetryAfter(time.Hour),
 			want: []interceptor.GaveUp{interceptor.GaveUpServer}}, // which sees the deadline too
 		{name: "a delay beyond the deadline, of which the server says nothing", policy: policy(func(p *interceptor.RetryPolicy) { p.MaxDelay = time.Hour }),
@@ -325,6 +328,35 @@ func TestGaveUp(t *testing.T) {
 				t.Errorf("gave up because of %q, want %q", got, tt.want)
 			}
 		})
+	}
+}
+
+// Whose context has ended does not wait, and leaves the budget to others.
+func TestGaveUpBecauseTheContextHasEnded(t *testing.T) {
+	var got []interceptor.GaveUp
+	observer := interceptor.WithObserver(func(_ context.Context, ev interceptor.Event) { got = append(got, ev.GaveUp) })
+	unary := interceptor.UnaryClient(observer, interceptor.WithRetry(fast))
+	call := func(ends bool) {
+		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		_ = unary(ctx, unaryMethod, nil, nil, nil, func(context.Context, string, any, any, *grpc.ClientConn, ...grpc.CallOption) error {
+			if ends {
+				cancel()
+			}
+			return sdkStatus(sdk.InvokeRateLimited.AsError().RetryAfter(0))
+		})
+	}
+	for range 10 {
+		got = nil
+		call(true)
+		if !slices.Equal(got, []interceptor.GaveUp{interceptor.GaveUpContext}) {
+			t.Errorf("gave up because of %q, want %q", got, interceptor.GaveUpContext)
+		}
+	}
+	got = nil
+	call(false)
+	if want := []interceptor.GaveUp{"", "", "", interceptor.GaveUpAttempts}; !slices.Equal(got, want) {
+		t.Errorf("then a call gave up because of %q, want %q", got, want)
 	}
 }
 
@@ -749,6 +781,37 @@ func TestCallersOptionsKeepWorking(t *testing.T) {
 
 // TestRetryObeysPushback: what a server says by the trailer about repeating the call counts
 // more than what its error, or the lack of one, lets a client think.
+// What an attempt has left in the caller's variables does not outlive it.
+func TestCallersOptionsAreOfTheLastAttempt(t *testing.T) {
+	attempts := 0
+	invoker := func(_ context.Context, _ string, _, _ any, _ *grpc.ClientConn, opts ...grpc.CallOption) error {
+		if attempts++; attempts > 1 {
+			return nil // and nothing is filled in
+		}
+		for _, o := range opts {
+			switch o := o.(type) {
+			case grpc.HeaderCallOption:
+				*o.HeaderAddr = metadata.Pairs("k", "v")
+			case grpc.TrailerCallOption:
+				*o.TrailerAddr = metadata.Pairs("k", "v")
+			case grpc.PeerCallOption:
+				*o.PeerAddr = peer.Peer{Addr: new(net.TCPAddr), LocalAddr: new(net.TCPAddr)}
+			}
+		}
+		return sdkStatus(sdk.InvokeRateLimited.AsError().RetryAfter(0))
+	}
+	var header, trailer metadata.MD
+	var server peer.Peer
+	err := interceptor.UnaryClient(interceptor.WithRetry(fast))(context.Background(), unaryMethod, nil, nil, nil, invoker,
+		grpc.Header(&header), grpc.Trailer(&trailer), grpc.Peer(&server))
+	if err != nil || attempts != 2 {
+		t.Errorf("got %v after %d attempts, want success after 2", err, attempts)
+	}
+	if header != nil || trailer != nil || server != (peer.Peer{}) {
+		t.Errorf("of the first attempt there is the header %v, the trailer %v, the peer %v", header, trailer, server.Addr)
+	}
+}
+
 func TestRetryObeysPushback(t *testing.T) {
 	down := status.Error(codes.Unavailable, "down")
 	for _, test := range []struct {
@@ -817,12 +880,49 @@ func TestRetryAroundAWrappedRetry(t *testing.T) {
 	between := func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoker grpc.UnaryInvoker, opts ...grpc.CallOption) error {
 		return statusAround{invoker(ctx, method, req, reply, cc, opts...)}
 	}
-	dial := append(ours(fast), grpc.WithChainUnaryInterceptor(between))
+	var observed []int
+	observer := interceptor.WithObserver(func(_ context.Context, ev interceptor.Event) { observed = append(observed, ev.Attempt) })
+	dial := append(ours(fast, observer), grpc.WithChainUnaryInterceptor(between))
 	err := unaryCall(stubtest.Context(t), stubtest.Dial(t, addr, append(dial, ours(fast)...)...))
 	if !errors.Is(err, sdk.InvokeRateLimited) {
 		t.Errorf("got %v", err)
 	}
 	c.want(t, 4)
+	if !slices.Equal(observed, []int{4}) {
+		t.Errorf("the outer observer saw attempts %v, want the fourth alone", observed)
+	}
+}
+
+// A server that forbids it does not know what is declared on this side alone. What the
+// descriptor says it knows, and has another reason.
+func TestNoRetryOfAServerThatKnowsTheMethod(t *testing.T) {
+	linkStoreService(t)
+	for name, tt := range map[string]struct {
+		opts []interceptor.ClientOption
+		want int
+	}{
+		"by its descriptor":       {nil, 1},
+		"declared on this side":   {[]interceptor.ClientOption{interceptor.WithIdempotent("acme.Store/Get")}, 2},
+		"another one is declared": {[]interceptor.ClientOption{interceptor.WithIdempotent("acme.Store/Put")}, 1},
+	} {
+		attempts := 0
+		invoker := func(_ context.Context, _ string, _, _ any, _ *grpc.ClientConn, opts ...grpc.CallOption) error {
+			if attempts++; attempts > 1 {
+				return nil
+			}
+			for _, o := range opts {
+				if o, ok := o.(grpc.TrailerCallOption); ok {
+					*o.TrailerAddr = metadata.Pairs("grpc-retry-pushback-ms", "-1")
+				}
+			}
+			return sdkStatus(sdk.InnerCommunication.AsError().RetryAfter(0))
+		}
+		unary := interceptor.UnaryClient(append(tt.opts, interceptor.WithRetry(fast))...)
+		_ = unary(context.Background(), "/acme.Store/Get", nil, nil, nil, invoker)
+		if attempts != tt.want {
+			t.Errorf("%s: %d attempts, want %d", name, attempts, tt.want)
+		}
+	}
 }
 
 // What an interceptor inside has wrapped around an error is found in it, with and without
@@ -938,6 +1038,33 @@ func TestBudgetIsPerConnection(t *testing.T) {
 	_ = unaryCall(stubtest.Context(t), first)
 	if got := c.executions.Load(); got < 2 {
 		t.Errorf("after 80 successes a failure was not repeated")
+	}
+}
+
+// A call that is never repeated could not use a token, and takes none.
+func TestBudgetIsForCallsThatMayBeRepeated(t *testing.T) {
+	once := fast
+	once.MaxAttempts = -1
+	for _, tt := range []struct {
+		name   string
+		policy interceptor.RetryPolicy
+		opts   []grpc.CallOption
+	}{
+		{"this call once", fast, []grpc.CallOption{interceptor.CallWithoutRetry()}},
+		{"this call less than once", fast, []grpc.CallOption{interceptor.CallMaxAttempts(-1)}},
+		{"every call less than once", once, nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var c counted
+			addr := stubtest.Start(t, c.service(failTimes(100, sdk.InvokeRateLimited.AsError().RetryAfter(0))), interceptor.ServerOptions()...)
+			conn := stubtest.Dial(t, addr, ours(tt.policy)...)
+			for range 10 {
+				_ = unaryCall(stubtest.Context(t), conn, tt.opts...)
+			}
+			c.want(t, 10)
+			_ = unaryCall(stubtest.Context(t), conn, interceptor.CallMaxAttempts(3))
+			c.want(t, 10+3)
+		})
 	}
 }
 
