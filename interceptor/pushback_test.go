@@ -58,6 +58,7 @@ func TestPushback(t *testing.T) {
 		{name: "unknown error on another", err: errors.New("?"), want: nil},
 
 		{name: "delay longer than the deadline", err: sdk.InsufficientDiskSpace, idempotent: true, deadline: 2 * time.Second, want: []string{"-1"}},
+		{name: "delay that leaves no time for the call", err: sdk.InvokeRateLimited.AsError().RetryAfter(28 * time.Second), want: []string{"-1"}},
 		{name: "delay longer than the deadline, code not listed", err: rest.SaveFileError, deadline: 500 * time.Millisecond, want: nil},
 
 		{name: "NEVER, UNAVAILABLE", err: sdk.InnerCommunication.AsError().DoNotRetry(), idempotent: true, want: []string{"-1"}},
@@ -215,6 +216,30 @@ type recordedStream struct {
 func (s *recordedStream) Trailer() metadata.MD { return s.trailer }
 
 func (s *recordedStream) SetTrailer(md metadata.MD) error {
+	s.trailer = metadata.Join(s.trailer, md)
+	return nil
+}
+
+// What nobody can read may have the trailer already.
+func TestPushbackOnAStreamThatCannotBeRead(t *testing.T) {
+	stream := new(unreadableStream)
+	ctx := grpc.NewContextWithServerTransportStream(context.Background(), stream)
+	_, err := interceptor.UnaryServer()(ctx, nil, unaryInfo, func(context.Context, any) (any, error) { return nil, sdk.InvokeRateLimited })
+	if !errors.Is(err, sdk.InvokeRateLimited) {
+		t.Errorf("got %v, want %v", err, sdk.InvokeRateLimited)
+	}
+	if got := stream.trailer.Get(pushbackKey); len(got) > 0 {
+		t.Errorf("trailer %s = %q, want none", pushbackKey, got)
+	}
+}
+
+// unreadableStream keeps the trailers that are set on it to itself.
+type unreadableStream struct {
+	grpc.ServerTransportStream
+	trailer metadata.MD
+}
+
+func (s *unreadableStream) SetTrailer(md metadata.MD) error {
 	s.trailer = metadata.Join(s.trailer, md)
 	return nil
 }
