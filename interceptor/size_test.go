@@ -79,6 +79,19 @@ func TestWithBudget(t *testing.T) {
 	}
 }
 
+// TestBareCodeWithinBudget: the text of a catalogue may be too long as well.
+func TestBareCodeWithinBudget(t *testing.T) {
+	code := rpcerr.CodeOf(&rpcerr.Row{
+		Domain: "billing.acme", Number: 1003, Reason: "NO_CREDIT", GRPC: codes.FailedPrecondition, EN: rpcerr.Text{Description: limits.Text},
+	})
+	for budget, opts := range map[int][]interceptor.ServerOption{4096: nil, 1024: {interceptor.WithBudget(1024)}, 7168: {interceptor.WithBudget(7168)}} {
+		_, err := interceptor.UnaryServer(opts...)(context.Background(), nil, unaryInfo, func(context.Context, any) (any, error) { return nil, code })
+		if size := rpcerr.Size(status.Convert(err).Proto()); size > budget || size < budget-100 {
+			t.Errorf("a bare code with a long text takes %d bytes of %d", size, budget)
+		}
+	}
+}
+
 // TestSmallErrorsAreLeftAlone: nothing is trimmed and nothing marked below the
 // budget.
 func TestSmallErrorsAreLeftAlone(t *testing.T) {
