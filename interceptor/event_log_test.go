@@ -85,6 +85,14 @@ func TestEventLogValue(t *testing.T) {
 				`call.took=0s call.attempt=2 call.gave_up=budget`,
 		},
 		{
+			"a client's last attempt, of an error that has counted them",
+			interceptor.Event{
+				Side: interceptor.ClientSide, Method: "/a.B/C", Error: sdk.ParamInvalid.Errorf("no").WithAttempts(2), Attempt: 2, GaveUp: interceptor.GaveUpError,
+			},
+			`level=WARN msg=failed call.side=client call.method=/a.B/C call.domain=sdk.yuanrong call.number=1001 ` +
+				`call.reason=PARAM_INVALID call.grpc=InvalidArgument call.message=no call.retry=NEVER call.attempts=2 call.took=0s`,
+		},
+		{
 			"a call that is not to be repeated, as usual",
 			interceptor.Event{
 				Side: interceptor.ClientSide, Method: "/a.B/C", Error: sdk.ParamInvalid.Errorf("no"), Attempt: 1, GaveUp: interceptor.GaveUpError,
@@ -130,11 +138,18 @@ func TestEventLogsCause(t *testing.T) {
 				`read: FINALIZED (9000): The instance exited after finalize: secret: password=hunter2"`},
 		{"one whose text is a part of what stands around it", interceptor.ServerSide, fmt.Errorf("connect: %w", sdk.EtcdOperationError.Wrap(errors.New("etcd"))),
 			`call.cause="connect: ETCD_OPERATION_ERROR (3005): Access to etcd failed: etcd"`},
+		{"one whose text is the end of what stands around it", interceptor.ServerSide, sdk.EtcdOperationError.Wrapf(errors.New("cd"), "no etcd"),
+			`call.cause="ETCD_OPERATION_ERROR (3005): no etcd: cd"`},
+		{"one that another service sent", interceptor.ServerSide, fmt.Errorf("forward: %w", sentByPeer(sdk.InstanceNotFound.Errorf("gone").GRPCStatus())),
+			`call.cause="forward: INSTANCE_NOT_FOUND (1003): gone"`},
 		{"one that two errors have", interceptor.ServerSide, sdk.ParamInvalid.Wrap(e.WithCause(errSecret)),
 			`call.cause="PARAM_INVALID (1001): A parameter did not pass validation: ` +
 				`INNER_SYSTEM_ERROR (3003): An internal error occurred: secret: password=hunter2"`},
 		{"one that is said already", interceptor.ServerSide, fmt.Errorf("%w: %w", sdk.ParamInvalid.Wrap(errSecret), errSecret),
 			`call.cause="PARAM_INVALID (1001): A parameter did not pass validation.: secret: password=hunter2"`},
+		{"one without a text", interceptor.ServerSide, e.WithCause(errors.New("")), ""},
+		{"one without a text inside another", interceptor.ServerSide, fmt.Errorf("x: %w", e.WithCause(errors.New(""))),
+			`call.cause="x: INNER_SYSTEM_ERROR (3003): An internal error occurred."`},
 		{"a typed nil that a platform error wraps", interceptor.ServerSide, e.WithCause(none), "whose Error method panics"},
 		{"a status of the handler", interceptor.ServerSide, status.Error(codes.Internal, "boom"), `call.cause="rpc error: code = Internal desc = boom"`},
 		{"the status that the client got", interceptor.ClientSide, status.Error(codes.Internal, "boom"), ""},
@@ -183,8 +198,8 @@ func (e *countingError) Error() string {
 // TestEventLogIsBounded: neither a peer nor a handler decides how long a line is.
 func TestEventLogIsBounded(t *testing.T) {
 	var many []error
-	for range 500 {
-		many = append(many, sdk.InnerCommunication.Wrap(errors.New(strings.Repeat("text of a peer ", 600))))
+	for i := range 500 {
+		many = append(many, sdk.InnerCommunication.Wrap(errors.New(fmt.Sprint(i, strings.Repeat(" text of a peer", 600)))))
 	}
 	for name, ev := range map[string]interceptor.Event{
 		"causes":                     {Error: sdk.InnerSystemError.AsError(), Cause: errors.Join(many...)},
