@@ -104,6 +104,13 @@ func TestServiceConfig(t *testing.T) {
 				"retryThrottling": {"maxTokens": 1000, "tokenRatio": 0.001}}`,
 		},
 		{
+			name:   "a first backoff above the default of the highest",
+			config: interceptor.ServiceConfig{Descriptors: store, Retry: interceptor.RetryPolicy{InitialBackoff: 8 * time.Second}},
+			want: `{"methodConfig": [{"name": [{"service": "acme.Store", "method": "Get"}, {"service": "acme.Store", "method": "Put"}],
+				"retryPolicy": {"maxAttempts": 4, "initialBackoff": "8s", "maxBackoff": "8s", "backoffMultiplier": 2,
+				"retryableStatusCodes": ["RESOURCE_EXHAUSTED", "ABORTED", "UNAVAILABLE"]}}], ` + throttle + `}`,
+		},
+		{
 			name:   "as few tokens as allow a repetition",
 			config: interceptor.ServiceConfig{Descriptors: store, Retry: interceptor.RetryPolicy{MaxTokens: 3}},
 			want: `{"methodConfig": [{"name": [{"service": "acme.Store", "method": "Get"}, {"service": "acme.Store", "method": "Put"}], ` + policy + `}],
@@ -120,14 +127,14 @@ func TestServiceConfig(t *testing.T) {
 				Descriptors: store,
 				Methods: map[string]interceptor.MethodSettings{
 					"/acme.Store/":       {Timeout: 2 * time.Second},
-					"/acme.Store/Put":    {Timeout: 1118 * time.Millisecond, WaitForReady: true},
+					"/acme.Store/Put":    {Timeout: 118 * time.Millisecond, WaitForReady: true},
 					"/acme.Store/Append": {},
 				},
 			},
 			want: `{"methodConfig": [
 				{"name": [{"service": "acme.Store"}], "timeout": "2s"},
 				{"name": [{"service": "acme.Store", "method": "Get"}], "timeout": "2s", ` + policy + `},
-				{"name": [{"service": "acme.Store", "method": "Put"}], "timeout": "1.118s", "waitForReady": true, ` + policy + `},
+				{"name": [{"service": "acme.Store", "method": "Put"}], "timeout": "0.118s", "waitForReady": true, ` + policy + `},
 				{"name": [{"service": "acme.Store", "method": "Append"}]}],
 				` + throttle + `}`,
 		},
@@ -201,6 +208,7 @@ func TestServiceConfigRefuses(t *testing.T) {
 		{"two tokens", retry(interceptor.RetryPolicy{MaxTokens: 2}), "MaxTokens"},
 		{"too many tokens", retry(interceptor.RetryPolicy{MaxTokens: 1001}), "MaxTokens"},
 		{"negative ratio", retry(interceptor.RetryPolicy{TokenRatio: -0.1}), "TokenRatio"},
+		{"too large a ratio", retry(interceptor.RetryPolicy{TokenRatio: 1001}), "TokenRatio"},
 		{"ratio that is no number", retry(interceptor.RetryPolicy{TokenRatio: math.NaN()}), "TokenRatio"},
 
 		{"OK", codesOf(codes.OK), "OK"},
