@@ -46,6 +46,8 @@ func TestRequestIDs(t *testing.T) {
 		{"traceparent in capitals", nil, []string{"traceparent", "00-" + strings.ToUpper(trace) + "-00f067aa0ba902b7-01"}, sdk.InstanceNotFound, ""},
 		{"traceparent with more than it has", nil, []string{"traceparent", "00-" + trace + "-00f067aa0ba902b7-01-more"}, sdk.InstanceNotFound, ""},
 		{"traceparent of a later version", nil, []string{"traceparent", "01-" + trace + "-00f067aa0ba902b7-01-more-of-it"}, sdk.InstanceNotFound, trace},
+		{"traceparent of an odd version", nil, []string{"traceparent", "0x-" + trace + "-00f067aa0ba902b7-01"}, sdk.InstanceNotFound, ""},
+		{"traceparent with odd flags", nil, []string{"traceparent", "00-" + trace + "-00f067aa0ba902b7-1"}, sdk.InstanceNotFound, ""},
 		{"traceparent without a span", nil, []string{"traceparent", "00-" + trace}, sdk.InstanceNotFound, ""},
 		{"own function", []interceptor.ServerOption{fixed}, []string{"x-request-id", "r-1"}, sdk.InstanceNotFound, "fixed"},
 		{"own function that knows none", []interceptor.ServerOption{none}, []string{"x-request-id", "r-1"}, sdk.InstanceNotFound, ""},
