@@ -68,7 +68,8 @@ func TestLocalizedMessage(t *testing.T) {
 		{"no header", c, nil, nil},
 		{"an empty header", c, []string{""}, nil},
 		{"no match", c, []string{",en"}, nil},
-		{"a header that is too long", c, []string{strings.Repeat("zh-CN,", 200)}, nil},
+		{"a header as long as may be", c, []string{"zh-CN" + strings.Repeat(",", 995)}, zh},
+		{"a header that is too long", c, []string{"zh-CN" + strings.Repeat(",", 996)}, nil},
 		{"a header on which the function panics", c, []string{"panic"}, nil},
 		{"no code", status.Error(codes.NotFound, "gone"), []string{"zh-CN"}, nil},
 	} {
@@ -93,6 +94,20 @@ func TestLocalizedMessage(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// What is a guess is not told as a fact.
+func TestNoLocalizedMessageForAGuess(t *testing.T) {
+	t.Parallel()
+	relay := interceptor.WithMapper(&mapping.Mapper{Relay: func(e *mapping.Error) *mapping.Error { return e }})
+	service := stubtest.Each(func(context.Context) error { return sentByPeer(status.New(codes.Unavailable, "down")) })
+	client := stubtest.Dial(t, stubtest.Start(t, service, interceptor.ServerOptions(relay, interceptor.WithLocalizedMessage(byPrefix))...))
+	for _, shape := range stubtest.Shapes() {
+		err := shape.Call(metadata.AppendToOutgoingContext(stubtest.Context(t), "accept-language", "zh-CN"), client)
+		if got := localizedIn(t, err); status.Code(err) != codes.Unavailable || got != nil {
+			t.Errorf("%s: got %v with %v, want UNAVAILABLE alone", shape.Name, err, got)
+		}
 	}
 }
 
