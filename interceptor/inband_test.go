@@ -485,10 +485,12 @@ func TestInBandErrorEndsTheStream(t *testing.T) {
 	if again := stream.RecvMsg(new(testgrpc.EchoStatus)); again != first {
 		t.Errorf("RecvMsg again = %v, want the same value", again)
 	}
-	select {
-	case <-ended: // gRPC holds nothing any more
-	case <-ctx.Done():
-		t.Error("the stream is still open at the server")
+	for where, over := range map[string]<-chan struct{}{"server": ended, "client": stream.Context().Done()} {
+		select {
+		case <-over: // gRPC holds nothing any more
+		case <-ctx.Done():
+			t.Errorf("the stream is still open at the %s", where)
+		}
 	}
 	if evs := seen.all(); len(evs) != 1 || !evs[0].InBand {
 		t.Errorf("observed %+v, want one in-band event", evs)
@@ -627,6 +629,11 @@ func TestTextCodes(t *testing.T) {
 		c = stubtest.Dial(t, addr, interceptor.DialOptions()...)
 		if e := typed(t, shape.Call(stubtest.Context(t), c)); e.Parsed() || errors.Is(e, sdk.InstanceNotFound) {
 			t.Errorf("%s: without the option the client got %v", shape.Name, e.LogValue())
+		}
+		billing := exampleCatalog()
+		c = stubtest.Dial(t, addr, interceptor.DialOptions(interceptor.WithTextCodes(billing))...)
+		if want, _ := billing.Lookup(1003); typed(t, shape.Call(stubtest.Context(t), c)).Code() != want {
+			t.Errorf("%s: with another catalogue the client did not get %v", shape.Name, want)
 		}
 	}
 }
