@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	testgrpc "google.golang.org/grpc/interop/grpc_testing"
+	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 
 	"github.com/openyuanrong/statusmap/gen/rest"
@@ -263,6 +264,94 @@ func TestStreamThatFailsAtOnce(t *testing.T) {
 	if _, err := open(fault.On("*", status.Error(codes.Unavailable, "down")).Unsent()); status.Code(err) != codes.Unavailable {
 		t.Errorf("opening: got %v, want UNAVAILABLE", err)
 	}
+}
+
+// What does not count can be counted down to: below the least there is nothing.
+func TestNegativeNumbers(t *testing.T) {
+	t.Parallel()
+	faults := fault.New(fault.On("*", sdk.InstanceExited).After(-2).AfterMessages(-1).Times(3))
+	var calls sync.Map
+	client := stubtest.Dial(t, stubtest.Start(t, working(&calls), append(interceptor.ServerOptions(), faults.ServerOptions()...)...), interceptor.DialOptions()...)
+	for _, shape := range stubtest.Shapes()[1:] {
+		maptest.Check(t, shape.Call(stubtest.Context(t), client), sdk.InstanceExited)
+		if _, called := calls.Load(shape.Method); called {
+			t.Errorf("%s: the handler was called", shape.Name)
+		}
+	}
+	if err := stubtest.Shapes()[0].Call(stubtest.Context(t), client); err != nil {
+		t.Errorf("the fourth call failed: %v", err)
+	}
+}
+
+// Without other interceptors, too, a call fails as if the server had answered it, or had not
+// been reached.
+func TestStockClient(t *testing.T) {
+	t.Parallel()
+	for _, unsent := range []bool{false, true} {
+		rule := fault.On("*", sdk.InstanceExited)
+		if unsent {
+			rule = rule.Unsent()
+		}
+		client := stubtest.Dial(t, "passthrough:///no.server", fault.New(rule).DialOptions()...)
+		for _, shape := range stubtest.Shapes() {
+			var server peer.Peer
+			err := shape.Call(stubtest.Context(t), client, grpc.Peer(&server))
+			if status.Code(err) != sdk.InstanceExited.GRPCCode() {
+				t.Errorf("%s: got %v, want %v", shape.Name, err, sdk.InstanceExited.GRPCCode())
+			}
+			if (server.Addr == nil) != unsent {
+				t.Errorf("%s: the server has the address %v, unsent %t", shape.Name, server.Addr, unsent)
+			}
+		}
+	}
+}
+
+// On the server a stream that fails on the client is over as well.
+func TestStreamThatFailsEndsOnTheServer(t *testing.T) {
+	t.Parallel()
+	ended := make(chan struct{})
+	service := &stubtest.Service{BidiStream: func(stream testgrpc.TestService_FullDuplexCallServer) error {
+		defer close(ended)
+		if err := stream.Send(&testgrpc.StreamingOutputCallResponse{}); err != nil {
+			return err
+		}
+		<-stream.Context().Done()
+		return stream.Context().Err()
+	}}
+	faults := fault.New(fault.On("*", sdk.InstanceExited).AfterMessages(1))
+	ctx := stubtest.Context(t)
+	stream, err := stubtest.Dial(t, stubtest.Start(t, service), faults.DialOptions()...).FullDuplexCall(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if came, err := drain(stream); came != 1 || status.Code(err) != sdk.InstanceExited.GRPCCode() {
+		t.Errorf("%d messages came, then %v", came, err)
+	}
+	select {
+	case <-ended:
+	case <-ctx.Done():
+		t.Error("the handler goes on")
+	}
+}
+
+// On the server the handler comes to its end although the client says nothing more.
+func TestStreamThatFailsEndsItsHandler(t *testing.T) {
+	t.Parallel()
+	service := &stubtest.Service{BidiStream: func(stream testgrpc.TestService_FullDuplexCallServer) error {
+		if err := stream.Send(&testgrpc.StreamingOutputCallResponse{}); err != nil {
+			return err
+		}
+		_, err := stream.Recv()
+		return err
+	}}
+	faults := fault.New(fault.On("*", sdk.InstanceExited).AfterMessages(1))
+	server := append(interceptor.ServerOptions(), faults.ServerOptions()...)
+	stream, err := stubtest.Dial(t, stubtest.Start(t, service, server...), interceptor.DialOptions()...).FullDuplexCall(stubtest.Context(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	came, err := drain(stream)
+	check(t, came, 1, err, true)
 }
 
 // A stream can fail in its midst.
