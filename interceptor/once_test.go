@@ -199,9 +199,11 @@ func TestAdviseEndsWithTheDeadline(t *testing.T) {
 // An observer may keep what it sees: the reply of an attempt is not filled again by
 // the next one.
 func TestObserversKeepReplies(t *testing.T) {
-	var causes []error
+	var causes, found []error
 	unary := interceptor.UnaryClient(interceptor.WithInBand(nil), interceptor.WithRetry(interceptor.RetryPolicy{InitialBackoff: time.Millisecond}),
-		interceptor.WithObserver(func(_ context.Context, ev interceptor.Event) { causes = append(causes, ev.Cause) }))
+		interceptor.WithObserver(func(_ context.Context, ev interceptor.Event) {
+			causes, found = append(causes, ev.Cause), append(found, ev.Error)
+		}))
 	answers := []*testgrpc.EchoStatus{{Code: 1005, Message: "full 1"}, {Code: 1005, Message: "full 2"}, {Message: "fine"}}
 	attempt := 0
 	invoker := func(_ context.Context, _ string, _, reply any, _ *grpc.ClientConn, _ ...grpc.CallOption) error {
@@ -216,10 +218,12 @@ func TestObserversKeepReplies(t *testing.T) {
 	if len(causes) != 2 {
 		t.Fatalf("%d events, want one for each attempt that failed", len(causes))
 	}
-	for i, cause := range causes {
-		var inBand *inband.Reply
-		if !errors.As(cause, &inBand) || !proto.Equal(inBand.Reply.(proto.Message), answers[i]) {
-			t.Errorf("event %d has %v, want the reply %v", i, cause, answers[i])
+	for i := range causes {
+		for _, err := range []error{causes[i], found[i]} {
+			var inBand *inband.Reply
+			if !errors.As(err, &inBand) || !proto.Equal(inBand.Reply.(proto.Message), answers[i]) {
+				t.Errorf("event %d has %v, want the reply %v", i, err, answers[i])
+			}
 		}
 	}
 }
