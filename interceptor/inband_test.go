@@ -24,6 +24,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoregistry"
 	"google.golang.org/protobuf/testing/protocmp"
 	"google.golang.org/protobuf/types/descriptorpb"
+	"google.golang.org/protobuf/types/dynamicpb"
 
 	"github.com/openyuanrong/statusmap/gen/rest"
 	"github.com/openyuanrong/statusmap/gen/sdk"
@@ -351,6 +352,81 @@ func TestErrorsThatNoReplyCanTell(t *testing.T) {
 		})
 	}
 }
+
+// Nor can one of a method that is not linked in, or one that cannot be sent.
+func TestRepliesThatThereAreNot(t *testing.T) {
+	if err := declareReplies(); err != nil {
+		t.Fatal(err)
+	}
+	var seen events
+	opts := []interceptor.ServerOption{interceptor.WithInBandReplies(nil), interceptor.WithInBandStreams(downMethod), seen.option()}
+	_, err := interceptor.UnaryServer(opts...)(t.Context(), nil, &grpc.UnaryServerInfo{FullMethod: "/statusmap.test.Nothing/Top"},
+		func(context.Context, any) (any, error) { return nil, notFound })
+	if !errors.Is(err, sdk.InstanceNotFound) {
+		t.Errorf("of an unknown method the client got %v, want the status", err)
+	}
+	err = interceptor.StreamServer(opts...)(nil, brokenStream{}, &grpc.StreamServerInfo{FullMethod: downMethod, IsServerStream: true},
+		func(any, grpc.ServerStream) error { return notFound })
+	if !errors.Is(err, sdk.InstanceNotFound) {
+		t.Errorf("on a broken stream the client got %v, want the status", err)
+	}
+	if evs := seen.all(); len(evs) != 2 || evs[0].InBand || evs[1].InBand {
+		t.Errorf("observed %+v, want two events that are not in-band", evs)
+	}
+}
+
+// brokenStream sends nothing.
+type brokenStream struct{ grpc.ServerStream }
+
+func (brokenStream) Context() context.Context { return context.Background() }
+func (brokenStream) SendMsg(any) error        { return io.ErrClosedPipe }
+
+// TestRetryFlagOfAReply: whether the method is idempotent decides what an old caller is told.
+func TestRetryFlagOfAReply(t *testing.T) {
+	if err := declareFlagged(); err != nil {
+		t.Fatal(err)
+	}
+	const method = "/statusmap.test.Flags/Call"
+	for _, idempotent := range []bool{false, true} {
+		opts := []interceptor.ServerOption{interceptor.WithInBandReplies(nil)}
+		if idempotent {
+			opts = append(opts, interceptor.WithIdempotent(method))
+		}
+		reply, err := interceptor.UnaryServer(opts...)(t.Context(), nil, &grpc.UnaryServerInfo{FullMethod: method},
+			func(context.Context, any) (any, error) { return nil, sdk.InnerCommunication })
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := reply.(proto.Message).ProtoReflect()
+		if got := m.Get(m.Descriptor().Fields().ByName("retryable")).Bool(); got != idempotent {
+			t.Errorf("idempotent %t: the reply says %t", idempotent, got)
+		}
+	}
+}
+
+// declareFlagged links in a service whose replies have a retry flag.
+var declareFlagged = sync.OnceValue(func() error {
+	fdp := new(descriptorpb.FileDescriptorProto)
+	err := prototext.Unmarshal([]byte(`
+		name: "statusmap/test/flags.proto" package: "statusmap.test" syntax: "proto3"
+		message_type { name: "Flagged"
+			field { name: "code" number: 1 type: TYPE_INT32 label: LABEL_OPTIONAL }
+			field { name: "message" number: 2 type: TYPE_STRING label: LABEL_OPTIONAL }
+			field { name: "retryable" number: 3 type: TYPE_BOOL label: LABEL_OPTIONAL }
+		}
+		service { name: "Flags" method { name: "Call" input_type: ".statusmap.test.Flagged" output_type: ".statusmap.test.Flagged" } }`), fdp)
+	if err != nil {
+		return err
+	}
+	fd, err := protodesc.NewFile(fdp, protoregistry.GlobalFiles)
+	if err != nil {
+		return err
+	}
+	if err := protoregistry.GlobalFiles.RegisterFile(fd); err != nil {
+		return err
+	}
+	return protoregistry.GlobalTypes.RegisterMessage(dynamicpb.NewMessageType(fd.Messages().Get(0)))
+})
 
 func TestNestedRepliesByOneDescription(t *testing.T) {
 	inBand := &inband.Format{Nested: []string{"response_status"}, Catalogs: []*mapping.Catalog{rest.Catalog()}}
