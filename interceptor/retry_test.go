@@ -613,6 +613,9 @@ func TestCancelledWhileWaiting(t *testing.T) {
 	if !errors.Is(e, sdk.InvokeRateLimited) || !errors.Is(e, context.Canceled) || status.Code(e) != codes.ResourceExhausted {
 		t.Errorf("got %v (%v), want the server's error, in which context.Canceled is found", e, status.Code(e))
 	}
+	if cause := e.Unwrap(); status.Code(cause) != codes.ResourceExhausted {
+		t.Errorf("the cause is %v, in which there is no error of gRPC", cause)
+	}
 	if e.Attempts() != 1 || final != 1 {
 		t.Errorf("got %d attempts and %d final events, want 1 and 1", e.Attempts(), final)
 	}
