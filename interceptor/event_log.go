@@ -71,9 +71,6 @@ func panicText(value any) string {
 //
 // On a client the status that the error was decoded from tells nothing more.
 func (ev Event) CauseText() string {
-	if ev.Cause == nil {
-		return ""
-	}
 	if _, isStatus := ev.Cause.(interface{ GRPCStatus() *status.Status }); isStatus && ev.Side == ClientSide {
 		return ""
 	}

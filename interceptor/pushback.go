@@ -50,8 +50,8 @@ func (s *server) setPushback(ctx context.Context, e *mapping.Error, idempotent b
 		return
 	}
 	ms, ok := pushback(callersContext(ctx), e, idempotent)
-	if !ok || grpc.ServerTransportStreamFromContext(ctx) == nil || hasPushback(ctx) {
-		return // there is nothing to say, or, outside a call of gRPC, nothing to say it on
+	if !ok || hasPushback(ctx) {
+		return
 	}
 	_ = grpc.SetTrailer(ctx, s.trailerOf(ms))
 }
@@ -141,6 +141,7 @@ func fits(ctx context.Context, delay time.Duration) bool {
 // hasPushback reports whether the trailer is, or may be, set already. The interface of
 // gRPC can only add to trailers; its own streams can be read, though. In one that
 // somebody has wrapped so that it cannot, a second value would do more harm than none.
+// Outside a call of gRPC there is nothing to set it on.
 func hasPushback(ctx context.Context) bool {
 	stream, ok := grpc.ServerTransportStreamFromContext(ctx).(interface{ Trailer() metadata.MD })
 	return !ok || len(stream.Trailer()[pushbackKey]) > 0

@@ -169,7 +169,7 @@ func (c *unaryCall) next(e *mapping.Error) (time.Duration, GaveUp) {
 	case forNoRetry:
 		// Servers of ours forbid what may have been executed if they do not know that the
 		// method is idempotent. What is declared on this side they do not know.
-		declared := settings.idempotent || c.client.methods.declared[fullMethod(c.method)]
+		declared := settings.idempotent || c.client.methods.declared[c.method]
 		if !declared || e.Repeatable(false) || e.Code().IsZero() || e.Guessed() {
 			return 0, GaveUpServer
 		}

@@ -204,7 +204,7 @@ func (s *server) watch(ctx context.Context, method string, handler func() error,
 	ev.Cause = s.run(handler, &ev)
 	err := ev.Cause
 	if ev.Panic != nil {
-		ev.Cause, err = nil, errPanic
+		err = errPanic
 	}
 	if err == nil {
 		return nil
