@@ -41,6 +41,7 @@ func TestDerivedErrorsLeaveTheOriginal(t *testing.T) {
 	received, _ := decoder.FromStatus(raised.GRPCStatus())
 	for name, e := range map[string]*rpcerr.Error{"raised": raised, "received": received} {
 		before, metadata := proto.Clone(e.GRPCStatus().Proto()), e.Metadata()
+		next := e.With("zz", "1").GRPCStatus().Proto()
 		e.Metadata()["aa"] = "changed"
 		derived := map[string]*rpcerr.Error{
 			"With":             e.With("aa", "9").With("a0", "9").With("cc", "9"),
@@ -51,6 +52,7 @@ func TestDerivedErrorsLeaveTheOriginal(t *testing.T) {
 			"WithRetry":        e.WithRetry(rpcerr.Retry{Class: rpcerr.Safe}),
 			"WithDetails":      e.WithDetails(&errdetails.DebugInfo{Detail: "other"}, &errdetails.BadRequest{}),
 			"WithoutDebugInfo": e.WithoutDebugInfo(),
+			"WithAttempts":     e.WithAttempts(3),
 			"Seal":             e.Seal(rpcerr.Wire{RequestID: "id", Budget: rpcerr.MinBudget, Idempotent: true, Details: []proto.Message{&errdetails.ResourceInfo{}}}),
 		}
 		for how, d := range derived {
@@ -63,6 +65,12 @@ func TestDerivedErrorsLeaveTheOriginal(t *testing.T) {
 		}
 		if diff := cmp.Diff(metadata, e.Metadata()); diff != "" {
 			t.Errorf("%s: the metadata has changed (-before +after):\n%s", name, diff)
+		}
+		if diff := cmp.Diff(next, e.With("zz", "1").GRPCStatus().Proto(), protocmp.Transform()); diff != "" {
+			t.Errorf("%s: what is derived from it has changed (-before +after):\n%s", name, diff)
+		}
+		if n := e.Attempts(); n != 0 {
+			t.Errorf("%s: has %d attempts", name, n)
 		}
 	}
 	// Two errors derived from one must not share what comes after.
@@ -88,6 +96,7 @@ func TestMetadataKeys(t *testing.T) {
 		{"a\xffb", "a_b"},
 		{"a\r\nb", "a__b"},
 		{long, long[:64]},
+		{long[:65], long[:64]},
 		{"9" + long, "x9" + long[:62]},
 	} {
 		got := sdk.ParamInvalid.With(test.key, "v").Metadata()
@@ -194,12 +203,44 @@ func TestWithDetails(t *testing.T) {
 			t.Errorf("%s: Trimmed() = %v, want %v", test.name, e.Trimmed(), test.trimmed)
 		}
 	}
+	// A peer may write type URLs with another prefix.
+	st := sdk.ParamInvalid.Errorf("").WithDetails(one).GRPCStatus().Proto()
+	st.Details[2].TypeUrl = "example.com/google.rpc.BadRequest"
+	e, _ := new(rpcerr.Decoder).FromStatus(status.FromProto(st))
+	got := e.WithDetails(two).GRPCStatus().Details()[2:]
+	if diff := cmp.Diff([]any{two}, got, protocmp.Transform()); diff != "" {
+		t.Errorf("in place of one with another prefix (-want +got):\n%s", diff)
+	}
+}
+
+// The prefix of a type URL says nothing, and the name says all.
+func TestDetailsAreKnownByTheirName(t *testing.T) {
+	decoder := &rpcerr.Decoder{Catalogs: []*rpcerr.Catalog{sdk.Catalog()}}
+	for _, test := range []struct {
+		before string // the name
+		want   rpcerr.Code
+	}{
+		{"type.googleapis.com/", sdk.ResourceNotEnough},
+		{"example.com/types/", sdk.ResourceNotEnough},
+		{"", sdk.ResourceNotEnough},
+		{"type.googleapis.com/acme.", rpcerr.Code{}},
+		{"acme.", rpcerr.Code{}},
+	} {
+		st := sdk.ResourceNotEnough.Errorf("full").With("node", "n1").GRPCStatus().Proto()
+		for _, d := range st.Details {
+			d.TypeUrl = test.before + string(d.MessageName())
+		}
+		e, _ := decoder.FromStatus(status.FromProto(st))
+		if known := !test.want.IsZero(); e.Code() != test.want || e.Repeatable(false) != known || (e.MetadataValue("node") != "") != known {
+			t.Errorf("%q: %v, repeatable %v, metadata %v; want %v", test.before, e, e.Repeatable(false), e.Metadata(), test.want)
+		}
+	}
 }
 
 func TestRequestID(t *testing.T) {
 	for _, test := range []struct{ id, want string }{
 		{"", ""}, {"r-1", "r-1"}, {"r\xff", "r\uFFFD"}, {strings.Repeat("x", 129), strings.Repeat("x", 128)},
-		{strings.Repeat("重", 43), strings.Repeat("重", 42)},
+		{strings.Repeat("重", 43), strings.Repeat("重", 42)}, {strings.Repeat("x", 125) + "😀", strings.Repeat("x", 125)},
 		{"r" + strings.Repeat("\x9f", 200), "r\uFFFD"},
 	} {
 		if got := sdk.ParamInvalid.Errorf("").WithRequestID(test.id).RequestID(); got != test.want {
@@ -274,6 +315,7 @@ func TestLogValue(t *testing.T) {
 	decoder := &rpcerr.Decoder{Catalogs: []*rpcerr.Catalog{sdk.Catalog()}, Infer: func(codes.Code) rpcerr.Code { return sdk.InnerCommunication }}
 	inferred, _ := decoder.FromStatus(status.New(codes.Unavailable, "down"))
 	unlisted, _ := decoder.FromStatus(statusOf(codes.Aborted, "new", &errorsv1.ErrorInfo{Domain: "sdk.yuanrong", Number: 9999, Trimmed: true}, &errdetails.ErrorInfo{Domain: "sdk.yuanrong", Reason: "NEW"}))
+	fromGRPC, _ := new(rpcerr.Decoder).FromError(status.Error(codes.NotFound, "nf"))
 	for _, test := range []struct {
 		value slog.LogValuer
 		want  string
@@ -284,6 +326,7 @@ func TestLogValue(t *testing.T) {
 		{inferred.WithOrigin(rpcerr.OriginUnsent).WithAttempts(3),
 			`e.domain=sdk.yuanrong e.number=3002 e.reason=INNER_COMMUNICATION e.grpc=Unavailable e.message=down e.retry="` + sdk.InnerCommunication.Retry().String() + `" e.origin=unsent e.attempts=3 e.inferred=true`},
 		{unlisted, `e.domain=sdk.yuanrong e.number=9999 e.reason=NEW e.grpc=Aborted e.message=new e.retry=NEVER e.origin=peer e.trimmed=true`},
+		{fromGRPC, `e.grpc=NotFound e.message=nf e.retry=NEVER e.origin=peer`}, // whose cause says the same again
 		{rpcerr.Plain(codes.Canceled, "context canceled"), `e.grpc=Canceled e.message="context canceled" e.retry=NEVER`},
 		{sdk.ParamInvalid.Wrap((*nilWrapper)(nil)),
 			`e.domain=sdk.yuanrong e.number=1001 e.reason=PARAM_INVALID e.grpc=InvalidArgument ` +
@@ -511,7 +554,24 @@ func TestWalk(t *testing.T) {
 		t.Errorf("visited (-want +got):\n%s", diff)
 	}
 	rpcerr.Walk(nil, func(error) bool { t.Error("visited nil"); return true })
+	last := leaf("last")
+	visits := 0
+	rpcerr.Walk(several{nil, last, nil}, func(err error) bool {
+		if visits++; err == nil {
+			t.Error("visited a nil among others")
+		}
+		return true
+	})
+	if visits != 2 {
+		t.Errorf("visited %d errors, want the outer and the one in it", visits)
+	}
 }
+
+// several wraps errors as errors.Join does, but leaves nil ones where they are.
+type several []error
+
+func (several) Error() string     { return "several" }
+func (s several) Unwrap() []error { return s }
 
 // A nilWrapper panics when it is nil, as errors do that nobody expects to be.
 type nilWrapper struct{ err error }
