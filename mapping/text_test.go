@@ -87,7 +87,14 @@ func TestParseText(t *testing.T) {
 		{"another word", "barcode: 1003, message: x", none, ""},
 		{"another word with _", "status_code: 1003, message: x", none, ""},
 		{"another word with .", "error.code: 1003, message: x", none, ""},
+		{"another word with /", "errors/code: 1003, message: x", none, ""},
 		{"SubErrCode", "SubErrCode: 1003, ErrMsg: x", none, ""},
+		{"a capital exit code", "process ended, Exit Code: 1003, message: x", none, ""},
+		{"an exit code behind a tab", "exit\tcode: 1003, message: x", none, ""},
+		{"an exit code in front of a name", "exit code: ERR_INSTANCE_NOT_FOUND, message: x", none, ""},
+		{"a tab and a line break", "create failed code:\t1003\t,\n message: no a1", sdk.InstanceNotFound, "no a1"},
+		{"brackets with nothing in them", "[code: 1003, status:], detail: [x]", sdk.InstanceNotFound, ""},
+		{"half a bracket in the status, and nothing behind", "[code: 1003, status: not in [0,5)]", sdk.InstanceNotFound, "not in [0,5)"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			c, message, ok := mapping.ParseText(test.text)
@@ -95,6 +102,20 @@ func TestParseText(t *testing.T) {
 				t.Errorf("ParseText(%q) = %v, %q, %v; want %v, %q", test.text, c, message, ok, test.want, test.message)
 			}
 		})
+	}
+}
+
+// The words that make a code that of something else, even in front of the platform's key.
+func TestParseTextByTheWordInFront(t *testing.T) {
+	for _, word := range []string{
+		"exit", "exited", "signal", "return", "status", "http", "https", "response", "close", "rpc", "grpc", "sql", "errno", "internal",
+	} {
+		if c, _, ok := mapping.ParseText(word + " code: 1003, message: x"); ok {
+			t.Errorf("%s code: %v, want none", word, c)
+		}
+	}
+	if c, _, _ := mapping.ParseText("preexisting code: 1003, message: x"); c != sdk.InstanceNotFound {
+		t.Errorf("a word that only has one in it: %v, want 1003", c)
 	}
 }
 
