@@ -81,6 +81,7 @@ func TestRelayPassesTheHint(t *testing.T) {
 		{"INTERNAL", decode(status.New(codes.Internal, "x")), sdk.InnerSystemError, mapping.Retry{Class: mapping.Never}},
 		{"DATA_LOSS", decode(status.New(codes.DataLoss, "x")), sdk.InnerSystemError, mapping.Retry{Class: mapping.Never}},
 		{"NOT_FOUND", decode(status.New(codes.NotFound, "x")), sdk.InnerSystemError, mapping.Retry{Class: mapping.Never}},
+		{"CANCELLED", decode(status.New(codes.Canceled, "x")), sdk.InnerCommunication, mapping.Retry{Class: mapping.Never}},
 		{"DEADLINE_EXCEEDED", decode(status.New(codes.DeadlineExceeded, "x")), sdk.InnerCommunication, mapping.Retry{Class: mapping.Never}},
 	} {
 		got := mapping.Relay(test.e)
@@ -250,6 +251,17 @@ func TestErrorfVerbs(t *testing.T) {
 		if e.Message() != test.want || errors.Is(e, errSecret) != test.is {
 			t.Errorf("Errorf(%q) has the message %q, and the cause: %v", test.format, e.Message(), errors.Is(e, errSecret))
 		}
+	}
+}
+
+// A cause that is given is the cause, whatever the format has.
+func TestWrapfKeepsItsCause(t *testing.T) {
+	t.Parallel()
+	errCause, errOther := errors.New("cause"), errors.New("other")
+	format := "no %w" // a variable hides it from vet, which would refuse it
+	e := sdk.InstanceNotFound.Wrapf(errCause, format, errOther)
+	if !errors.Is(e, errCause) || e.Message() != sdk.InstanceNotFound.Description("en") {
+		t.Errorf("Wrapf has the message %q, and its cause: %v", e.Message(), errors.Is(e, errCause))
 	}
 }
 
