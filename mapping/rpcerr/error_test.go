@@ -53,6 +53,8 @@ func TestDerivedErrorsLeaveTheOriginal(t *testing.T) {
 			"WithDetails":      e.WithDetails(&errdetails.DebugInfo{Detail: "other"}, &errdetails.BadRequest{}),
 			"WithoutDebugInfo": e.WithoutDebugInfo(),
 			"WithAttempts":     e.WithAttempts(3),
+			"Seal, idempotent": e.Seal(rpcerr.Wire{Idempotent: true}),
+			"Seal, number":     e.Seal(rpcerr.Wire{CodeInMetadata: true, Budget: rpcerr.MaxBudget}),
 			"Seal":             e.Seal(rpcerr.Wire{RequestID: "id", Budget: rpcerr.MinBudget, Idempotent: true, Details: []proto.Message{&errdetails.ResourceInfo{}}}),
 		}
 		for how, d := range derived {
@@ -68,6 +70,9 @@ func TestDerivedErrorsLeaveTheOriginal(t *testing.T) {
 		}
 		if diff := cmp.Diff(next, e.With("zz", "1").GRPCStatus().Proto(), protocmp.Transform()); diff != "" {
 			t.Errorf("%s: what is derived from it has changed (-before +after):\n%s", name, diff)
+		}
+		if name == "received" && e.Seal(rpcerr.Wire{}) != e {
+			t.Error("received: it is sent as another one now")
 		}
 		if n := e.Attempts(); n != 0 {
 			t.Errorf("%s: has %d attempts", name, n)
@@ -308,6 +313,19 @@ func TestErrorText(t *testing.T) {
 func TestPercentIsNoVerb(t *testing.T) {
 	if got := sdk.ParamInvalid.Errorf("%s", "100%d").Message(); got != "100%d" {
 		t.Errorf("Message() = %q, want %q", got, "100%d")
+	}
+	if got := sdk.ParamInvalid.Errorf("100%%").Message(); got != "100%" {
+		t.Errorf("Message() = %q, want %q", got, "100%")
+	}
+}
+
+// One bad byte would cost all details.
+func TestErrorfMendsInvalidText(t *testing.T) {
+	bad := "a\xff"
+	for _, e := range []*rpcerr.Error{sdk.ParamInvalid.Errorf("a\xff"), sdk.ParamInvalid.Errorf("%s", bad), sdk.ParamInvalid.Wrapf(nil, "a\xff")} {
+		if got := e.GRPCStatus().Message(); e.Message() != "a\uFFFD" || got != "a\uFFFD" {
+			t.Errorf("the message is %q, and %q in the status", e.Message(), got)
+		}
 	}
 }
 
@@ -796,5 +814,51 @@ func TestPassedOnAndNotExecuted(t *testing.T) {
 		if e.Repeatable(false) {
 			t.Errorf("%s claims that nothing was executed on the way", name)
 		}
+	}
+}
+
+// Each call gets what belongs to it, whatever another one got.
+func TestSealAgain(t *testing.T) {
+	raised := sdk.InnerCommunication.Errorf("%s", strings.Repeat("m", 2000))
+	want := raised.Seal(rpcerr.Wire{}).GRPCStatus().Proto()
+	for name, before := range map[string]rpcerr.Wire{"idempotent": {Idempotent: true}, "a small budget": {Budget: rpcerr.MinBudget}} {
+		got := raised.Seal(before).Seal(rpcerr.Wire{}).GRPCStatus().Proto()
+		got.Details[0], want.Details[0] = nil, nil // its mark that something was trimmed stays
+		if diff := cmp.Diff(want, got, protocmp.Transform()); diff != "" {
+			t.Errorf("sealed before for %s (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
+// The gRPC code of what is sent is that of its status.
+func TestSealOfACodeThatGRPCDoesNotKnow(t *testing.T) {
+	e, _ := new(rpcerr.Decoder).FromStatus(status.New(99, "m"))
+	sealed := e.Seal(rpcerr.Wire{})
+	if sealed.GRPCCode() != codes.Unknown || sealed.GRPCStatus().Code() != codes.Unknown {
+		t.Errorf("sealed with %v, and %v in the status, want UNKNOWN", sealed.GRPCCode(), sealed.GRPCStatus().Code())
+	}
+}
+
+func TestSealWithoutADetail(t *testing.T) {
+	e := sdk.ParamInvalid.AsError()
+	if got := e.Seal(rpcerr.Wire{Details: []proto.Message{nil}}); got != e {
+		t.Errorf("a detail that is nil makes %v of it", got)
+	}
+}
+
+// Only the number itself is kept in the metadata, and not whatever looks like it.
+func TestSealTrimsMetadataThatLooksLikeTheNumber(t *testing.T) {
+	e := sdk.InstanceNotFound.Errorf("m")
+	for i := range 200 {
+		e = e.With(fmt.Sprintf("key%d", i), "1003")
+	}
+	sealed := e.Seal(rpcerr.Wire{Budget: rpcerr.MinBudget, CodeInMetadata: true})
+	if size := rpcerr.Size(sealed.GRPCStatus().Proto()); size > rpcerr.MinBudget {
+		t.Errorf("the status takes %d bytes, want at most %d", size, rpcerr.MinBudget)
+	}
+	decoder := &rpcerr.Decoder{Catalogs: []*rpcerr.Catalog{sdk.Catalog()}}
+	again, _ := decoder.FromStatus(sealed.GRPCStatus())
+	if got := again.MetadataValue("code"); got != "1003" || len(e.Metadata()) != 200 {
+		t.Errorf("the number arrives as %q, and %d entries are left", got, len(e.Metadata()))
 	}
 }

@@ -378,7 +378,7 @@ func TestSizeCountsWhatGRPCSends(t *testing.T) {
 	for _, st := range []*spb.Status{
 		{Code: 5, Message: "plain"},
 		{Code: 16, Message: "plain"},
-		{Code: 5, Message: "100 %\n错误"},
+		{Code: 5, Message: "100 %\n错误 ~\x7f"},
 		{Code: 5, Message: "plain", Details: []*anypb.Any{detail}},
 	} {
 		fields := map[string]int{":status": len("200"), "content-type": len("application/grpc"), "grpc-status": len(strconv.Itoa(int(st.Code)))}
