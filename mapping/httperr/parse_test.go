@@ -53,6 +53,7 @@ func TestParseOfThePlatformsShapes(t *testing.T) {
 		{"a text as error", 500, jsonType, "", `{"error":"out of luck"}`, nil, rpcerrInferred, codes.Internal, "out of luck"},
 		{"code in the header only, HTTP 200, no body", 200, "", "9000", "", both, sdk.Finalized, codes.FailedPrecondition, sdk.Finalized.Description("en")},
 		{"code in the header only, HTTP 500", 500, "text/html", "4115", "<html>", nil, rest.FunctionNotFound, codes.NotFound, rest.FunctionNotFound.Description("en")},
+		{"code in the header only, HTTP 200, a text", 200, textType, "4115", "done", nil, rest.FunctionNotFound, codes.NotFound, rest.FunctionNotFound.Description("en")},
 		{"a header that says success", 200, "", "200", "", nil, mapping.Code{}, codes.OK, ""},
 		{"a header that is no number", 200, "", "none", "", nil, mapping.Code{}, codes.OK, ""},
 		{"quoted twice", 500, jsonType, "", `{"code":4115,"message":"\"no f\""}`, nil, rest.FunctionNotFound, codes.NotFound, "no f"},
@@ -61,6 +62,7 @@ func TestParseOfThePlatformsShapes(t *testing.T) {
 		{"a code in a text as error", 404, jsonType, "", `{"error":"code: 1003, message: x"}`, both, mapping.Code{}, codes.NotFound, "code: 1003, message: x"},
 		{"no message", 500, jsonType, "", `{"code":4115}`, nil, rest.FunctionNotFound, codes.NotFound, rest.FunctionNotFound.Description("en")},
 		{"a message that is JSON", 500, textType, "2002", `{"code":2002,"message":{ "error": "boom" },"trace_id":"t1"}`, nil, sdk.UserFunctionException, codes.Unknown, `{"error":"boom"}`},
+		{"a message that is a list", 500, textType, "2002", `{"code":2002,"message":[ "boom", 1 ]}`, nil, sdk.UserFunctionException, codes.Unknown, `["boom",1]`},
 		{"a message that is null", 500, jsonType, "", `{"code":4115,"message":null}`, nil, rest.FunctionNotFound, codes.NotFound, rest.FunctionNotFound.Description("en")},
 		{"data that only has a code", 200, jsonType, "", `{"code":4115,"name":"f"}`, nil, mapping.Code{}, codes.OK, ""},
 		{"data that only has a message", 200, jsonType, "", `{"message":"code: 1003, message: x"}`, nil, mapping.Code{}, codes.OK, ""},
@@ -130,6 +132,7 @@ func TestParseAssumesTheDomain(t *testing.T) {
 		{"4115 where only sdk is named", frontends, 4115, []*mapping.Catalog{sdk.Catalog()}, sdk.Domain, false},
 		{"no catalogue is named", frontends, 1003, []*mapping.Catalog{nil}, sdk.Domain, true},
 		{"the body names it", `{"code":%d,"message":"m","domain":"sdk.yuanrong"}`, 4002, nil, sdk.Domain, true},
+		{"the body names another, and a number that is success elsewhere", `{"code":%d,"message":"m","domain":"shop.example.com"}`, 200, nil, "shop.example.com", false},
 		{"the body names another", `{"code":%d,"message":"m","domain":"shop.example.com"}`, 4115, nil, "shop.example.com", false},
 	} {
 		e, ok := httperr.Parse(500, nil, fmt.Appendf(nil, test.form, test.number), test.catalogs...)
@@ -194,6 +197,7 @@ func TestParseOfNumbers(t *testing.T) {
 		{"200199", 200199, codes.Unknown, "m", 200199},
 		{"200200", success, 0, "", 0},
 		{"200204", success, 0, "", 0},
+		{"200399", success, 0, "", 0},
 		{"200400", 200400, codes.Unknown, "m", 200400},
 		{"2147483647", 2147483647, codes.Unknown, "m", 2147483647},
 		{"2147483648", 3003, codes.Unknown, "code 2147483648: m", 0},
@@ -206,6 +210,7 @@ func TestParseOfNumbers(t *testing.T) {
 		{`"FUNCTION_NOT_FOUND"`, 4115, codes.NotFound, "m", 4115},
 		{`"ERR_INSTANCE_NOT_FOUND"`, 1003, codes.NotFound, "m", 1003},
 		{`"OK"`, success, 0, "", 0},
+		{`"` + strings.Repeat("n", 100) + `"`, success, 0, "", 0},
 		{`"0x1p4"`, success, 0, "", 0},
 		{`"function_not_found"`, success, 0, "", 0},
 	} {
@@ -225,8 +230,8 @@ func TestParseOfNumbers(t *testing.T) {
 			t.Errorf("code %s, status 403: %v, %v; want number %d", test.code, e, ok, test.at500)
 		case number == 0 && e.GRPCCode() != codes.PermissionDenied:
 			t.Errorf("code %s, status 403: %v, want that of the status", test.code, e.GRPCCode())
-		case !strings.HasSuffix(e.Message(), "m"):
-			t.Errorf("code %s, status 403: message %q, want m at its end", test.code, e.Message())
+		case !strings.HasSuffix(e.Message(), "m") || len(e.Message()) > len("code : m")+64:
+			t.Errorf("code %s, status 403: message %q, want m at its end, and at most 64 bytes of the code", test.code, e.Message())
 		}
 		// The same number in the header alone.
 		alone := http.Header{"X-Inner-Code": {strings.Trim(test.code, `"`)}}
@@ -336,6 +341,28 @@ func TestParseOfGRPCGatewaysBody(t *testing.T) {
 	}
 }
 
+// Whatever a failed response says, it is an error.
+func TestParseOfAGRPCCodeOK(t *testing.T) {
+	for _, body := range []string{
+		`{"code":500,"message":"m","grpc_code":"OK"}`,
+		`{"code":4115,"message":"m","domain":"rest.yuanrong","grpc_code":"OK"}`,
+		`{"code":0,"message":"m","details":[]}`,
+	} {
+		e, ok := httperr.Parse(500, nil, []byte(body))
+		if !ok || e == nil || e.Message() != "m" || e.GRPCStatus().Code() == codes.OK {
+			t.Errorf("%s: %v, %v; want an error", body, e, ok)
+		}
+	}
+	e, _ := httperr.Parse(401, nil, []byte(`{"code":16,"message":"m","details":[]}`))
+	if !e.Code().IsZero() || e.GRPCCode() != codes.Unauthenticated {
+		t.Errorf("the last of gRPC's codes is %v, %v; want UNAUTHENTICATED", e.Code(), e.GRPCCode())
+	}
+	e, _ = httperr.Parse(401, nil, []byte(`{"code":17,"message":"m","details":[]}`))
+	if e.Code().Number() != 17 {
+		t.Errorf("one more is %v, want number 17", e.Code())
+	}
+}
+
 func TestParseFindsTheRequestID(t *testing.T) {
 	for _, test := range []struct {
 		body   string
@@ -346,10 +373,16 @@ func TestParseFindsTheRequestID(t *testing.T) {
 		{`{"code":4115,"message":"m"}`, http.Header{"X-Request-Id": {"r1"}, "X-Trace-Id": {"x"}}},
 		{`{"code":4115,"message":"m"}`, http.Header{"X-Trace-Id": {"r1"}}},
 		{`{"error":{"code":4115,"message":"m"},"trace_id":"r1"}`, nil},
+		{`{"error":{"code":4115,"message":"m","request_id":"r1"},"trace_id":"x"}`, nil},
 	} {
 		if e, _ := httperr.Parse(500, test.header, []byte(test.body)); e.RequestID() != "r1" {
 			t.Errorf("%s, %v: request id %q, want r1", test.body, test.header, e.RequestID())
 		}
+	}
+	// One bad byte in a header does not cost the code.
+	e, _ := httperr.Parse(500, http.Header{"X-Request-Id": {"r\xff"}}, []byte(`{"code":4115,"message":"m"}`))
+	if e.Code() != rest.FunctionNotFound || e.RequestID() != "r\uFFFD" {
+		t.Errorf("a request id with a bad byte: %v, %q", e, e.RequestID())
 	}
 }
 

@@ -17,8 +17,10 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/openyuanrong/statusmap/gen/rest"
 	"github.com/openyuanrong/statusmap/gen/sdk"
@@ -196,6 +198,7 @@ func TestWriteStatus(t *testing.T) {
 		{599, "", 599, `{"code":599,"message":"HTTP status 599","grpc_code":"UNKNOWN"}`, codes.Unknown},
 		{200, "", 500, `{"code":500,"message":"Internal Server Error","grpc_code":"INTERNAL"}`, codes.Internal},
 		{0, "m", 500, `{"code":500,"message":"m","grpc_code":"INTERNAL"}`, codes.Internal},
+		{600, "m", 500, `{"code":500,"message":"m","grpc_code":"INTERNAL"}`, codes.Internal},
 		{1000, "m", 500, `{"code":500,"message":"m","grpc_code":"INTERNAL"}`, codes.Internal},
 	} {
 		w := httptest.NewRecorder()
@@ -341,6 +344,10 @@ func TestHTTPRoundTripKeepsWhatRaisersAndNewerPeersSay(t *testing.T) {
 	if errors.Is(foreign, sdk.InstanceNotFound) || foreign.Code().Domain() != "shop.example.com" || foreign.Retry().Class != mapping.Never {
 		t.Errorf("another domain's code is %v", foreign.LogValue())
 	}
+	silent, _ := httperr.Parse(404, nil, []byte(`{"code":1003,"message":"","domain":"sdk.yuanrong","grpc_code":"NOT_FOUND"}`))
+	if got, _ := httperr.FromResponse(written(silent)); silent.Message() != "" || got.Message() != "" || got.Code() != sdk.InstanceNotFound {
+		t.Errorf("an empty message of a peer came back as %q, and then as %q", silent.Message(), got.Message())
+	}
 	plain, _ := httperr.FromResponse(written(status.Error(codes.OutOfRange, "past the end")))
 	if !plain.Code().IsZero() || plain.GRPCCode() != codes.OutOfRange || plain.Message() != "past the end" {
 		t.Errorf("a plain status came back as %v", plain.LogValue())
@@ -400,6 +407,19 @@ func TestWriteOfAPassedOnError(t *testing.T) {
 		e, _ := httperr.FromResponse(resp)
 		if e.Retry() != raised.Retry() || e.Repeatable(false) != (test.retryAfter != "") || !e.Repeatable(true) {
 			t.Errorf("%s: the client got %v, repeatable: %v, %v", test.name, e.Retry(), e.Repeatable(false), e.Repeatable(true))
+		}
+	}
+}
+
+// The delay of a plain status is no permission to repeat the call.
+func TestWriteOfAPlainStatusWithRetryInfo(t *testing.T) {
+	for _, c := range []codes.Code{codes.ResourceExhausted, codes.Unavailable} {
+		st, err := status.New(c, "full").WithDetails(&errdetails.RetryInfo{RetryDelay: durationpb.New(3 * time.Second)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := written(st.Err()).Header.Values("Retry-After"); len(got) > 0 {
+			t.Errorf("%v: Retry-After %q, want none", c, got)
 		}
 	}
 }
