@@ -84,6 +84,14 @@ message_type { name: "Many"
   field { name: "code" number: 1 type: TYPE_INT32 label: LABEL_REPEATED }
   field { name: "message" number: 2 type: TYPE_STRING label: LABEL_OPTIONAL }
   field { name: "status" number: 3 type: TYPE_MESSAGE type_name: ".replies.Status" label: LABEL_REPEATED } }
+message_type { name: "Texts"
+  field { name: "code" number: 1 type: TYPE_INT32 label: LABEL_OPTIONAL }
+  field { name: "message" number: 2 type: TYPE_STRING label: LABEL_REPEATED } }
+message_type { name: "Flags"
+  field { name: "code" number: 1 type: TYPE_INT32 label: LABEL_OPTIONAL }
+  field { name: "message" number: 2 type: TYPE_STRING label: LABEL_OPTIONAL }
+  field { name: "retryable" number: 3 type: TYPE_BOOL label: LABEL_REPEATED }
+  field { name: "retry_reason" number: 4 type: TYPE_STRING label: LABEL_REPEATED } }
 message_type { name: "WithGRPC" field { name: "status" number: 1 type: TYPE_MESSAGE type_name: ".google.rpc.Status" label: LABEL_OPTIONAL } }
 `
 
@@ -94,6 +102,10 @@ enum_type { name: "ErrorCode" value { name: "ERR_INSTANCE_NOT_FOUND" number: 100
 message_type { name: "Reply"
   field { name: "code" number: 1 type: TYPE_ENUM type_name: ".closed.ErrorCode" label: LABEL_OPTIONAL }
   field { name: "message" number: 2 type: TYPE_STRING label: LABEL_OPTIONAL } }
+message_type { name: "Required"
+  field { name: "code" number: 1 type: TYPE_INT32 label: LABEL_OPTIONAL }
+  field { name: "message" number: 2 type: TYPE_STRING label: LABEL_OPTIONAL }
+  field { name: "data" number: 3 type: TYPE_STRING label: LABEL_REQUIRED } }
 `
 
 var replyTypes = sync.OnceValue(func() map[string]protoreflect.MessageType {
@@ -446,8 +458,11 @@ func TestNewReply(t *testing.T) {
 		{"class HIGHER_LEVEL", "replies.Create", sdk.InstanceNotFound.Errorf("no a1"), true, `status { code: 1003 message: "no a1" }`},
 		{"oneof", "replies.Either", lost, false, `status { code: ERR_INNER_COMMUNICATION message: "lost" retryReason: "post-dispatch-unknown" }`},
 		{"closed enum that knows the number", "closed.Reply", sdk.InstanceNotFound.Errorf("no a1"), false, `code: ERR_INSTANCE_NOT_FOUND message: "no a1"`},
+		{"lists in place of flags", "replies.Flags", lost, false, `code: 3002 message: "lost"`},
 
 		{"closed enum that does not", "closed.Reply", lost, false, ""},
+		{"a field that is required", "closed.Required", lost, false, ""},
+		{"a list of messages", "replies.Texts", lost, false, ""},
 		{"no place", "replies.NoMessage", lost, false, ""},
 		{"health report", "replies.HealthReport", lost, false, ""},
 		{"gRPC status", "replies.WithGRPC", lost, false, ""},
@@ -473,6 +488,20 @@ func TestNewReply(t *testing.T) {
 				t.Errorf("read back: retry %v, want %v", back.Retry(), test.err.Retry())
 			}
 		})
+	}
+}
+
+// What another service has not executed says nothing of what was done here before.
+func TestNewReplyOfAPassedOnError(t *testing.T) {
+	received, _ := mapping.FromStatus(sdk.ResourceNotEnough.Errorf("full").GRPCStatus())
+	for idempotent, want := range map[bool]string{
+		false: `status { code: 1002 message: "full" retryReason: "post-dispatch-unknown" }`,
+		true:  `status { code: 1002 message: "full" retryable: true retryReason: "pre-dispatch" }`,
+	} {
+		got, _ := new(inband.Format).NewReply(replyTypes()["replies.Invoke"], received, idempotent)
+		if diff := cmp.Diff(replyOf(t, "replies.Invoke", want), got, protocmp.Transform()); diff != "" {
+			t.Errorf("idempotent %v (-want +got):\n%s", idempotent, diff)
+		}
 	}
 }
 
@@ -533,6 +562,13 @@ func TestNewReplyOfANumberThatTwoCatalogsList(t *testing.T) {
 func TestNewReplyIsSendable(t *testing.T) {
 	e := sdk.InstanceNotFound.Errorf("no %s", "a\xff1")
 	got, _ := new(inband.Format).NewReply((&testgrpc.EchoStatus{}).ProtoReflect().Type(), e, false)
+	if _, err := proto.Marshal(got); err != nil {
+		t.Error(err)
+	}
+	st := sdk.InstanceNotFound.Errorf("x").GRPCStatus().Proto()
+	st.Message = "no a\xff1"
+	received, _ := mapping.FromStatus(status.FromProto(st))
+	got, _ = new(inband.Format).NewReply((&testgrpc.EchoStatus{}).ProtoReflect().Type(), received, false)
 	if _, err := proto.Marshal(got); err != nil {
 		t.Error(err)
 	}
