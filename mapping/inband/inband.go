@@ -164,9 +164,10 @@ func (f *Format) fail(method string, reply any, o Outcome) (*mapping.Error, bool
 // refine returns the retry hint of the code as far as the reply knows better.
 func (o Outcome) refine(r mapping.Retry) mapping.Retry {
 	switch {
-	case o.Retryable == nil, r.Class == mapping.Never, r.Class == mapping.HigherLevel:
+	case r.Class == mapping.Never, r.Class == mapping.HigherLevel:
 	case o.RetryReason == postDispatchUnknown:
 		r.Class = mapping.Idempotent
+	case o.Retryable == nil:
 	case !*o.Retryable:
 		r = mapping.Retry{Class: mapping.Never}
 	case o.RetryReason == preDispatch:

@@ -308,6 +308,30 @@ func TestFromReplyTrustsTheRetryFlagAsFarAsTheCodeAllows(t *testing.T) {
 	}
 }
 
+// A reason without a flag allows nothing that the code does not.
+func TestFromReplyOfAReasonAlone(t *testing.T) {
+	for _, test := range []struct {
+		number int64
+		reason string
+		want   mapping.RetryClass
+	}{
+		{1002, "", mapping.Safe},
+		{1002, "pre-dispatch", mapping.Safe},
+		{1002, "post-dispatch-unknown", mapping.Idempotent},
+		{3001, "pre-dispatch", mapping.Idempotent},
+		{3001, "post-dispatch-unknown", mapping.Idempotent},
+		{1003, "post-dispatch-unknown", mapping.HigherLevel},
+		{1014, "post-dispatch-unknown", mapping.Never},
+	} {
+		format := &inband.Format{Extract: func(any) inband.Outcome {
+			return inband.Outcome{Number: test.number, RetryReason: test.reason}
+		}}
+		if e, _ := format.FromReply("", nil); e.Retry().Class != test.want {
+			t.Errorf("%d with %q: class %v, want %v", test.number, test.reason, e.Retry().Class, test.want)
+		}
+	}
+}
+
 func TestFromReplyOfDeclaredSuccess(t *testing.T) {
 	const create = "/replies.Service/Create"
 	format := &inband.Format{Success: map[string][]mapping.Code{
