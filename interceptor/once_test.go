@@ -30,7 +30,9 @@ func TestMiddleIsExecutedOnce(t *testing.T) {
 	// As it is, as a limiter in the client does it, or a transport within the process.
 	inside := func(err error) []grpc.DialOption {
 		return append(interceptor.DialOptions(), grpc.WithChainUnaryInterceptor(
-			func(context.Context, string, any, any, *grpc.ClientConn, grpc.UnaryInvoker, ...grpc.CallOption) error { return err }))
+			func(context.Context, string, any, any, *grpc.ClientConn, grpc.UnaryInvoker, ...grpc.CallOption) error {
+				return err
+			}))
 	}
 	for _, test := range []struct {
 		name string
@@ -80,7 +82,9 @@ func TestMiddleIsExecutedOnce(t *testing.T) {
 // of any other service is.
 func TestPlainStatusWithinTheProcess(t *testing.T) {
 	server, client := interceptor.UnaryServer(), interceptor.UnaryClient()
-	leaf := func(context.Context, any) (any, error) { return nil, status.Error(codes.NotFound, "no row 17 in users") }
+	leaf := func(context.Context, any) (any, error) {
+		return nil, status.Error(codes.NotFound, "no row 17 in users")
+	}
 	middle := stubtest.Start(t, stubtest.Each(func(ctx context.Context) error {
 		return client(ctx, unaryMethod, nil, nil, nil, func(ctx context.Context, _ string, req, _ any, _ *grpc.ClientConn, _ ...grpc.CallOption) error {
 			_, err := server(ctx, req, &grpc.UnaryServerInfo{FullMethod: unaryMethod}, leaf)

@@ -192,7 +192,9 @@ func TestPushbackWithinAHandlersTimeout(t *testing.T) {
 	}
 	handler := stubtest.Each(func(context.Context) error { return sdk.InvokeRateLimited.AsError().RetryAfter(2 * time.Second) })
 	conn := stubtest.Dial(t, stubtest.Start(t, handler, append([]grpc.ServerOption{
-		grpc.ChainUnaryInterceptor(func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, h grpc.UnaryHandler) (any, error) { return h(ended(ctx), req) }),
+		grpc.ChainUnaryInterceptor(func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, h grpc.UnaryHandler) (any, error) {
+			return h(ended(ctx), req)
+		}),
 	}, interceptor.ServerOptions()...)...))
 	for timeout, want := range map[time.Duration]string{time.Minute: "2000", 2 * time.Second: "-1"} {
 		ctx, cancel := context.WithTimeout(stubtest.Context(t), timeout)
