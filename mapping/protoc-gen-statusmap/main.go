@@ -126,7 +126,7 @@
 // output folder: one page of all catalogues of the run, with the texts in English, and
 // catalog.zh.md with those in Chinese if there are any. A code is found there by its
 // number and its names, and linked to by its domain and number, as in
-// catalog.md#billing.acme-1003. It needs all catalogues in one run: strategy: all.
+// catalog.md#billing.acme-50001. It needs all catalogues in one run: strategy: all.
 //
 // # What it refuses
 //
