@@ -180,6 +180,20 @@ func TestLookup(t *testing.T) {
 			t.Errorf("Lookup(%q, %d) = %v, %v; want none", none.domain, none.number, c, ok)
 		}
 	}
+	// What a peer sends may be just behind the last.
+	for catalog := range mapping.Catalogs() {
+		found := 0
+		for number := range int32(1 << 19) {
+			if c, ok := catalog.Lookup(number); ok && c.Number() == number {
+				found++
+			} else if ok {
+				t.Errorf("Lookup(%d) in %s = %v", number, catalog.Domain(), c)
+			}
+		}
+		if found != catalog.Len() {
+			t.Errorf("%d codes of %s are found, want %d", found, catalog.Domain(), catalog.Len())
+		}
+	}
 }
 
 // TestWhatIsLinked keeps the promises about a user's binary: package mapping comes
