@@ -137,7 +137,7 @@ func TestNetTimeoutIsNotTheCallersDeadline(t *testing.T) {
 	called := &net.DNSError{Err: "timed out", IsTimeout: true, UnwrapErr: context.DeadlineExceeded}
 	ended, cancel := context.WithDeadline(context.Background(), time.Unix(0, 0))
 	defer cancel()
-	says := saysDeadline{}
+	says, saysCanceled := saysToBe{context.DeadlineExceeded}, saysToBe{context.Canceled}
 	for _, test := range []struct {
 		name string
 		ctx  context.Context
@@ -147,6 +147,9 @@ func TestNetTimeoutIsNotTheCallersDeadline(t *testing.T) {
 		{"a net timeout", context.Background(), timeout, codes.Internal},
 		{"an error that says so", context.Background(), says, codes.Internal},
 		{"an error that says so, at the end of the call", ended, says, codes.DeadlineExceeded},
+		{"an error that says to be a cancellation", context.Background(), saysCanceled, codes.Internal},
+		{"an error that says so, without a context", nil, saysCanceled, codes.Internal},
+		{"an error that says so, at the end of the call", ended, saysCanceled, codes.Canceled},
 		{"an error that wraps the context's", context.Background(), called, codes.DeadlineExceeded},
 		{"the context's error", context.Background(), context.DeadlineExceeded, codes.DeadlineExceeded},
 	} {
@@ -156,10 +159,56 @@ func TestNetTimeoutIsNotTheCallersDeadline(t *testing.T) {
 	}
 }
 
-type saysDeadline struct{}
+type saysToBe struct{ err error }
 
-func (saysDeadline) Error() string        { return "i/o timeout" }
-func (saysDeadline) Is(target error) bool { return target == context.DeadlineExceeded }
+func (saysToBe) Error() string          { return "i/o timeout" }
+func (s saysToBe) Is(target error) bool { return target == s.err }
+
+// At the end of the call a code that another service has said is one still.
+func TestPlatformCodeAtTheEndOfTheCall(t *testing.T) {
+	t.Parallel()
+	ended, cancel := context.WithDeadline(context.Background(), time.Unix(0, 0))
+	defer cancel()
+	received, _ := mapping.FromStatus(sdk.GetOperationFailed.Errorf("too slow").GRPCStatus())
+	if got := new(mapping.Mapper).Map(ended, received); got.Code() != sdk.GetOperationFailed || got.Message() != "too slow" {
+		t.Errorf("Map = %v, want it as received", got)
+	}
+}
+
+// A rule that says nothing, one that is nil, and one with nothing to go by, claim nothing.
+func TestRulesThatClaimNothing(t *testing.T) {
+	t.Parallel()
+	errs := uncomparable{errors.New("x")}
+	if c, ok := mapping.WhenIs(os.ErrNotExist, mapping.Code{})(os.ErrNotExist); ok {
+		t.Errorf("WhenIs with the zero Code claims %v", c)
+	}
+	for name, rule := range map[string]mapping.Rule{
+		"nil":                  nil,
+		"the zero Code":        func(error) (mapping.Code, bool) { return mapping.Code{}, true },
+		"WhenIs, zero Code":    mapping.WhenIs(errs, mapping.Code{}),
+		"WhenIs, nil":          mapping.WhenIs(nil, sdk.ParamInvalid),
+		"WhenIs, uncomparable": mapping.WhenIs(errs, sdk.ParamInvalid),
+		"WhenAs, zero Code":    mapping.WhenAs[uncomparable](mapping.Code{}),
+	} {
+		if rule != nil && name != "the zero Code" {
+			if c, ok := rule(errs); ok {
+				t.Errorf("%s: claims %v", name, c)
+			}
+		}
+		m := &mapping.Mapper{Rules: []mapping.Rule{rule, mapping.WhenIs(os.ErrNotExist, sdk.InstanceNotFound)}}
+		if got := m.Map(context.Background(), status.Error(codes.NotFound, "nf")); !got.Code().IsZero() || got.GRPCCode() != codes.NotFound {
+			t.Errorf("%s: a status becomes %v", name, got)
+		}
+		if got := m.Map(context.Background(), os.ErrNotExist); got.Code() != sdk.InstanceNotFound {
+			t.Errorf("%s: what the next rule claims becomes %v", name, got)
+		}
+	}
+}
+
+// uncomparable is an error that the operator == panics on.
+type uncomparable []error
+
+func (uncomparable) Error() string { return "uncomparable" }
 
 // A decoder that knows more than the one before it finds the code and its hint.
 func TestDecoderResolves(t *testing.T) {
@@ -175,6 +224,9 @@ func TestDecoderResolves(t *testing.T) {
 	got, _ := mapping.FromError(unresolved.WithAttempts(3))
 	if got.Code() != sdk.ResourceNotEnough || got.Retry() != sdk.ResourceNotEnough.Retry() || got.Attempts() != 3 {
 		t.Errorf("resolved to %v, %v, %d attempts", got.Code(), got.Retry(), got.Attempts())
+	}
+	if got, _ := mapping.FromError(unresolved.WithOrigin(mapping.OriginLocal)); got.Code() != sdk.ResourceNotEnough || got.Origin() != mapping.OriginLocal {
+		t.Errorf("resolved to %v of origin %v, want the one it had", got.Code(), got.Origin())
 	}
 	withNil := &mapping.Decoder{Catalogs: []*mapping.Catalog{nil, sdk.Catalog()}}
 	if e, ok := withNil.FromStatus(st); !ok || e.Code() != sdk.ResourceNotEnough {

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -181,6 +182,13 @@ func TestDecoderParsesStatusesWithoutDetails(t *testing.T) {
 	details := sdk.InnerCommunication.Errorf("%s", text).GRPCStatus()
 	if e, _ := d.FromStatus(details); e.Code() != sdk.InnerCommunication || e.Parsed() {
 		t.Errorf("with details: FromStatus = %v, parsed %v; want 3002 as sent", e, e.Parsed())
+	}
+	others, err := status.New(codes.NotFound, text).WithDetails(&errdetails.BadRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e, _ := d.FromStatus(others); !e.Code().IsZero() {
+		t.Errorf("with a detail of others: FromStatus = %v, want no code", e)
 	}
 	if e, _ := d.FromStatus(status.New(codes.Unknown, "no code")); !e.Inferred() || e.Parsed() {
 		t.Errorf("without a code in the text: FromStatus = %v, want the inferred code", e)
