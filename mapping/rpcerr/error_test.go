@@ -548,6 +548,10 @@ func TestPlain(t *testing.T) {
 			t.Errorf("Plain(%d) has code %v, want %v", c, got, want)
 		}
 	}
+	// Only what came over the wire is a context's error by its gRPC code.
+	if errors.Is(rpcerr.Plain(codes.Canceled, "m"), context.Canceled) || errors.Is(rpcerr.Plain(codes.DeadlineExceeded, "m"), context.DeadlineExceeded) {
+		t.Error("an error raised here is that of a context")
+	}
 	if got := rpcerr.Plain(codes.Aborted, "a\xff").Message(); got != "a\uFFFD" {
 		t.Errorf("Message() = %q", got)
 	}
@@ -637,6 +641,10 @@ func TestDecoderFromError(t *testing.T) {
 		if !ok || e.Code() != test.code || e.GRPCCode() != test.grpc || e.Message() != test.text {
 			t.Errorf("FromError(%v) = %v, %v", test.err, e, ok)
 		}
+	}
+	around := fmt.Errorf("y: %w", sdk.InstanceNotFound)
+	if e, _ := decoder.FromError(around); e.Unwrap() != around {
+		t.Errorf("FromError of what wraps a code has the cause %v, want what wraps it", e.Unwrap())
 	}
 	if e, _ := decoder.FromError(raised); e != raised {
 		t.Error("FromError of an *Error is another one")
@@ -860,5 +868,54 @@ func TestSealTrimsMetadataThatLooksLikeTheNumber(t *testing.T) {
 	again, _ := decoder.FromStatus(sealed.GRPCStatus())
 	if got := again.MetadataValue("code"); got != "1003" || len(e.Metadata()) != 200 {
 		t.Errorf("the number arrives as %q, and %d entries are left", got, len(e.Metadata()))
+	}
+}
+
+// A server in another language needs no more than the standard details.
+func TestDecoderReadsTheStandardDetails(t *testing.T) {
+	decoder := &rpcerr.Decoder{Catalogs: []*rpcerr.Catalog{sdk.Catalog()}}
+	info := &errdetails.ErrorInfo{Domain: sdk.Domain, Reason: "RESOURCE_NOT_ENOUGH", Metadata: map[string]string{"node": "n1"}}
+	for _, test := range []struct {
+		details []proto.Message
+		delay   time.Duration
+	}{
+		{[]proto.Message{info}, sdk.ResourceNotEnough.Retry().Delay},
+		{[]proto.Message{info, &errdetails.RetryInfo{RetryDelay: durationpb.New(7 * time.Second)}}, 7 * time.Second},
+	} {
+		e, _ := decoder.FromStatus(statusOf(codes.ResourceExhausted, "full", test.details...))
+		want := rpcerr.Retry{Class: rpcerr.Safe, Delay: test.delay}
+		if e.Code() != sdk.ResourceNotEnough || e.Retry() != want || e.MetadataValue("node") != "n1" || e.Origin() != rpcerr.OriginPeer {
+			t.Errorf("%d details: %v, want 1002, %v", len(test.details), e.LogValue(), want)
+		}
+	}
+}
+
+// A name of a peer has at most 63 bytes, as AIP-193 has it; a longer one is none.
+func TestLongNamesOfAPeer(t *testing.T) {
+	for n, want := range map[int]bool{62: true, 63: true, 64: false} {
+		name := strings.Repeat("N", n)
+		e, _ := new(rpcerr.Decoder).FromStatus(statusOf(codes.NotFound, "m",
+			&errorsv1.ErrorInfo{Domain: "d", Number: 7}, &errdetails.ErrorInfo{Domain: "d", Reason: name}))
+		if got := e.Reason() == name; got != want || !want && e.Reason() != "" {
+			t.Errorf("a reason of %d bytes is read as %q", n, e.Reason())
+		}
+		e, _ = new(rpcerr.Decoder).FromStatus(statusOf(codes.NotFound, "m", &errorsv1.ErrorInfo{Domain: name, Number: 7}))
+		if got := e.Code().Domain() == name; got != want || !want && !e.Code().IsZero() {
+			t.Errorf("a domain of %d bytes is read as %q", n, e.Code().Domain())
+		}
+	}
+}
+
+// However many small entries there are, the status fits.
+func TestManySmallEntriesFitTheBudget(t *testing.T) {
+	e := sdk.InstanceNotFound.Errorf("m")
+	for i := range 400 {
+		e = e.With(fmt.Sprintf("k%d", i), "")
+		if size := rpcerr.Size(e.GRPCStatus().Proto()); size > rpcerr.DefaultBudget {
+			t.Fatalf("%d entries: the status takes %d bytes", i+1, size)
+		}
+	}
+	if !e.Trimmed() {
+		t.Error("nothing was trimmed")
 	}
 }
