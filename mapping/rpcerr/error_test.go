@@ -808,6 +808,25 @@ func TestOriginDecidesAboutRetryInfo(t *testing.T) {
 	}
 }
 
+// RetryInfo goes with a received error as SendsRetryInfo says, for the method here, which
+// may be another than that of the peer.
+func TestSealOfAReceivedErrorGoesByTheMethodHere(t *testing.T) {
+	decoder := &rpcerr.Decoder{Catalogs: []*rpcerr.Catalog{sdk.Catalog()}}
+	for _, there := range []bool{false, true} {
+		for _, here := range []bool{false, true} {
+			received, _ := decoder.FromStatus(sdk.InnerCommunication.Errorf("lost").Seal(rpcerr.Wire{Idempotent: there}).GRPCStatus())
+			for _, e := range []*rpcerr.Error{received, received.WithOrigin(rpcerr.OriginLocal)} {
+				got := slices.ContainsFunc(e.Seal(rpcerr.Wire{Idempotent: here}).GRPCStatus().Proto().GetDetails(), func(a *anypb.Any) bool {
+					return a.MessageIs((*errdetails.RetryInfo)(nil))
+				})
+				if got != here || e.SendsRetryInfo(here) != here {
+					t.Errorf("origin %v, idempotent there %v, here %v: RetryInfo %v, SendsRetryInfo %v", e.Origin(), there, here, got, e.SendsRetryInfo(here))
+				}
+			}
+		}
+	}
+}
+
 // Whoever passes an error on and knows that nothing was executed here can say so.
 func TestPassedOnAndNotExecuted(t *testing.T) {
 	st := sdk.InvokeRateLimited.Errorf("x").WithRetry(rpcerr.Retry{Class: rpcerr.Safe}).WithOrigin(rpcerr.OriginPeer).GRPCStatus() // no RetryInfo

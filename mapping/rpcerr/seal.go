@@ -160,7 +160,7 @@ func (e *Error) sealReceived(w *Wire) *Error {
 	if !isValid(e.received) || Size(e.received) > w.budget() {
 		return e.derive().seal(w)
 	}
-	if e.origin == OriginLocal || e.said().IsZero() {
+	if e.said().IsZero() {
 		return e
 	}
 	// Whether RetryInfo goes with it depends on the method, which is another here.
