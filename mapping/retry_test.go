@@ -61,6 +61,7 @@ func TestAdvise(t *testing.T) {
 		{"never left, refused", unsent(codes.Unavailable), advice{repeat, 500 * ms}, advice{repeat, 500 * ms}},
 		{"never left, no token", unsent(codes.Unauthenticated), advice{giveUp, 0}, advice{giveUp, 0}},
 		{"never left, bad metadata", unsent(codes.Internal), advice{giveUp, 0}, advice{giveUp, 0}},
+		{"never left, whatever the hint", received(status.New(codes.Unauthenticated, "x")).WithRetry(sdk.InvokeRateLimited.Retry()).WithOrigin(mapping.OriginUnsent), advice{giveUp, 0}, advice{giveUp, 0}},
 		{"never left, cancelled", unsent(codes.Canceled), advice{giveUp, 0}, advice{giveUp, 0}},
 	}
 	for _, tc := range tests {
