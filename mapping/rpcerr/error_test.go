@@ -754,6 +754,9 @@ func TestGuessIsNotSent(t *testing.T) {
 						t.Errorf("%s, %s: what is sent (-want +got):\n%s", test.name, how, diff)
 					}
 				}
+				if changed.SendsRetryInfo(true) || sealed.SendsRetryInfo(true) {
+					t.Errorf("%s, %s: a guess sends RetryInfo", test.name, how)
+				}
 				if sealed.Code() != e.Code() || sealed.Inferred() != e.Inferred() || sealed.Parsed() != e.Parsed() || sealed.Message() != e.Message() {
 					t.Errorf("%s, %s: sealed it is %v, inferred %v, parsed %v", test.name, how, sealed, sealed.Inferred(), sealed.Parsed())
 				}
@@ -936,5 +939,41 @@ func TestManySmallEntriesFitTheBudget(t *testing.T) {
 	}
 	if !e.Trimmed() {
 		t.Error("nothing was trimmed")
+	}
+}
+
+// As in any protobuf map the last of several entries with one key counts, before and after
+// the status is made anew.
+func TestMetadataThatComesTwice(t *testing.T) {
+	decoder := &rpcerr.Decoder{Catalogs: []*rpcerr.Catalog{sdk.Catalog()}}
+	st := sdk.InstanceNotFound.Errorf("m").GRPCStatus().Proto()
+	want := map[string]string{}
+	for i := range 100 {
+		key, value := fmt.Sprintf("key%d", i%7), fmt.Sprint(i)
+		entry, err := proto.Marshal(&errdetails.ErrorInfo{Metadata: map[string]string{key: value}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		st.Details[1].Value = append(st.Details[1].Value, entry...)
+		want[key] = value
+	}
+	e, _ := decoder.FromStatus(status.FromProto(st))
+	for how, e := range map[string]*rpcerr.Error{"received": e, "made anew": e.WithRequestID("r1")} {
+		if diff := cmp.Diff(want, e.Metadata()); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", how, diff)
+		}
+		if got := e.MetadataValue("key1"); got != want["key1"] {
+			t.Errorf("%s: MetadataValue = %q, want %q", how, got, want["key1"])
+		}
+	}
+}
+
+// Some on the way take blanks at the end of a header away.
+func TestCutMessageEndsWithoutABlank(t *testing.T) {
+	for n := range 8 {
+		e := sdk.InstanceNotFound.Errorf("%s", strings.Repeat("x", n)+strings.Repeat("m   ", 5000)).Seal(rpcerr.Wire{})
+		if got := e.GRPCStatus().Message(); !strings.HasSuffix(got, "m") {
+			t.Errorf("the message ends in %q", got[len(got)-4:])
+		}
 	}
 }
