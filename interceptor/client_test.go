@@ -780,8 +780,12 @@ func TestEndWhileSending(t *testing.T) {
 	}
 	typedEnd := sdk.InstanceNotFound.Wrap(io.EOF) // by an interceptor inside
 	stream := scriptedStream{send: typedEnd}.open(context.Background(), t, &grpc.StreamDesc{ClientStreams: true})
-	if err := stream.SendMsg(nil); err == io.EOF || !errors.Is(err, typedEnd) {
+	err := stream.SendMsg(nil)
+	if err == io.EOF || !errors.Is(err, typedEnd) {
 		t.Errorf("sending: got %v, want %v", err, typedEnd)
+	}
+	if got := typed(t, err).Origin(); got != mapping.OriginTransport {
+		t.Errorf("an error raised inside has the origin %v, want %v: it is not the caller's own", got, mapping.OriginTransport)
 	}
 }
 
