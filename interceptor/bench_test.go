@@ -544,7 +544,8 @@ func TestSampleAllocations(t *testing.T) {
 		}},
 		{"a foreign status, received", 2, func() { sink = client(ctx, sampleMethod, nil, nil, nil, foreign) }},
 	} {
-		if got := testing.AllocsPerRun(100, tt.f); got > tt.max {
+		// Many runs, because under the race detector a pool drops what it is given by chance.
+		if got := testing.AllocsPerRun(2000, tt.f); got > tt.max {
 			t.Errorf("%s: %v allocations, want at most %v", tt.name, got, tt.max)
 		}
 	}

@@ -160,7 +160,8 @@ func TestAllocations(t *testing.T) {
 		}},
 		{"decode a foreign status", 2, func() { errorSink, _ = decoder.FromStatus(foreign) }},
 	} {
-		if got := testing.AllocsPerRun(100, tt.f); got > tt.max {
+		// Many runs, because under the race detector a pool drops what it is given by chance.
+		if got := testing.AllocsPerRun(2000, tt.f); got > tt.max {
 			t.Errorf("%s: %v allocations, want at most %v", tt.name, got, tt.max)
 		}
 	}
