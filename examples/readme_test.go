@@ -133,7 +133,6 @@ func output(t *testing.T, path string) string {
 
 var (
 	codeRule   = regexp.MustCompile(`^<!-- (examples/\S+\.go)(?:#([a-z-]+))? -->$`)
-	pythonRule = regexp.MustCompile(`^<!-- (examples/\S+\.py) -->$`)
 	outputRule = regexp.MustCompile(`^<!-- output of (examples/\S+_test\.go) -->$`)
 )
 
@@ -143,7 +142,6 @@ var (
 //   - Go: a file, <!-- examples/file.go -->, or a region of one, with #region behind the
 //     name; the parts of a region may stand there in any order, with an empty line between
 //     them;
-//   - Python: a file, <!-- examples/file.py -->, which make interop runs;
 //   - text: what an example prints, <!-- output of examples/file_test.go -->;
 //   - proto: a part of the documentation of the plugin, which make plugin-test follows;
 //   - sh: commands, which make readme runs.
@@ -171,15 +169,6 @@ func TestReadmeBlocks(t *testing.T) {
 			if !isMadeOf(b.text, parts) {
 				fail("the code differs from %s, which has:\n%s", marker[0], strings.Join(parts, "\n"))
 			}
-		case "python":
-			marker := pythonRule.FindStringSubmatch(b.marker)
-			if marker == nil {
-				fail("no line <!-- examples/file.py --> before the code")
-				continue
-			}
-			if want := readFile(t, filepath.Join(root, marker[1])); b.text != want {
-				fail("the code differs from %s, which is:\n%s", marker[1], want)
-			}
 		case "text":
 			marker := outputRule.FindStringSubmatch(b.marker)
 			if marker == nil {
@@ -199,7 +188,7 @@ func TestReadmeBlocks(t *testing.T) {
 			fail("nothing checks blocks of %q", b.language)
 		}
 	}
-	for _, language := range []string{"go", "python", "text", "proto", "sh"} {
+	for _, language := range []string{"go", "text", "proto", "sh"} {
 		if count[language] == 0 {
 			t.Errorf("the README has no block of %s", language)
 		}
@@ -277,6 +266,34 @@ func TestReadmeTargets(t *testing.T) {
 		}
 	}
 }
+
+// The README says of each option of the interceptors what it is for.
+func TestReadmeOptions(t *testing.T) {
+	t.Parallel()
+	readme := readFile(t, filepath.Join(root, "README.md"))
+	table, _, _ := strings.Cut(readme[strings.Index(readme, "\n## Which option\n")+1:], "\n## ")
+	sources, err := filepath.Glob(filepath.Join(root, "interceptor", "*.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	for _, source := range sources {
+		if strings.HasSuffix(source, "_test.go") {
+			continue
+		}
+		for _, option := range optionRule.FindAllStringSubmatch(readFile(t, source), -1) {
+			found++
+			if !strings.Contains(table, "`"+option[1]+"`") {
+				t.Errorf("the table of options in README.md lacks %s", option[1])
+			}
+		}
+	}
+	if found < 15 {
+		t.Errorf("only %d options are found in the sources", found)
+	}
+}
+
+var optionRule = regexp.MustCompile(`(?m)^func ([A-Z]\w*)\(.*\) (?:Server|Client|grpc\.Call)?Option \{`)
 
 // The index has a line for every program, with the command that runs it.
 func TestExamplesIndex(t *testing.T) {

@@ -54,7 +54,7 @@ type result struct {
 	RetryInfoMS *int64            `json:"retry_info_ms,omitempty"`
 	Own         *own              `json:"own,omitempty"`
 
-	Text      string  `json:"text,omitempty"` // of the function in the README
+	Text      string  `json:"text,omitempty"` // of the function that the README recommends
 	Attempts  int     `json:"attempts,omitempty"`
 	ElapsedMS float64 `json:"elapsed_ms,omitempty"`
 }
@@ -208,7 +208,7 @@ func TestPeersReadAllCodes(t *testing.T) {
 	}
 }
 
-// What the README has for clients in Python.
+// The lines that the README recommends to clients in Python.
 func TestPythonDescribes(t *testing.T) {
 	want := []string{
 		"RESOURCE_EXHAUSTED: The request limit has been reached. (sdk.yuanrong INVOKE_RATE_LIMITED {'code': '1005', 'method': 'Unary'}), again after 1.0 s",

@@ -15,7 +15,7 @@ func TestRun(t *testing.T) {
 		"# TYPE statusmap_errors_total counter\n",
 		`statusmap_errors_total{error_type="INVOKE_RATE_LIMITED",rpc_method="statusmap.examples.fault.v1.FaultService/Unary",` +
 			`rpc_response_status_code="RESOURCE_EXHAUSTED",rpc_system_name="grpc",statusmap_domain="sdk.yuanrong",statusmap_in_band="false",` +
-			`statusmap_retry_class="SAFE",statusmap_retrying="false",statusmap_side="server"} 2` + "\n",
+			`statusmap_inferred="false",statusmap_origin="local",statusmap_retry_class="SAFE",statusmap_retrying="false",statusmap_side="server"} 2` + "\n",
 		`"Name": "caller"`, `"Name": "rpc.error"`, `"statusmap.number"`, `"INSTANCE_NOT_FOUND"`, `"exception.message"`, "connection refused",
 	} {
 		if !strings.Contains(stdout.String(), want) {

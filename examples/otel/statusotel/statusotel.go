@@ -57,6 +57,14 @@ const (
 	// InBandKey tells whether the error crossed in a reply, as with a peer that does not
 	// know statuses. On spans it is set where it is true.
 	InBandKey = attribute.Key("statusmap.in_band")
+	// InferredKey tells whether nobody has sent the code: the client guesses it by a plain
+	// status. On spans it is set where it is true.
+	InferredKey = attribute.Key("statusmap.inferred")
+	// OriginKey tells where the error was born: "local", "peer", "transport", "unsent".
+	OriginKey = attribute.Key("statusmap.origin")
+	// GaveUpKey tells why the call is not repeated, see interceptor.GaveUp. It is not there
+	// where it is repeated, and for clients without retries.
+	GaveUpKey = attribute.Key("statusmap.gave_up")
 
 	// The following are for spans only.
 
@@ -66,17 +74,12 @@ const (
 	ReasonKey = attribute.Key("statusmap.reason")
 	// RetryDelayKey is the delay before a retry, in milliseconds.
 	RetryDelayKey = attribute.Key("statusmap.retry.delay_ms")
-	// OriginKey tells where the error was born: "local", "peer", "transport", "unsent".
-	OriginKey = attribute.Key("statusmap.origin")
 	// RequestIDKey is the id of the request in logs.
 	RequestIDKey = attribute.Key("statusmap.request_id")
 	// AttemptKey tells which attempt failed.
 	AttemptKey = attribute.Key("statusmap.attempt")
-	// GaveUpKey tells why the call is not repeated, see interceptor.GaveUp.
-	GaveUpKey = attribute.Key("statusmap.gave_up")
-	// InferredKey and TrimmedKey are set where they are true.
-	InferredKey = attribute.Key("statusmap.inferred")
-	TrimmedKey  = attribute.Key("statusmap.trimmed")
+	// TrimmedKey is set where something was left out to fit the wire budget.
+	TrimmedKey = attribute.Key("statusmap.trimmed")
 )
 
 // other is what the semantic conventions put in place of a value that is not known
@@ -118,7 +121,7 @@ func New(opts ...Option) (func(context.Context, interceptor.Event), error) {
 // labels returns the attributes of the counter.
 func labels(ev interceptor.Event, methods *bounded) attribute.Set {
 	domain, errorType := kind(ev.Error)
-	return attribute.NewSet(
+	attrs := []attribute.KeyValue{
 		semconv.RPCSystemNameGRPC,
 		semconv.RPCMethod(methods.name(ev.Method)),
 		semconv.RPCResponseStatusCode(grpcName(ev.Error)),
@@ -128,7 +131,13 @@ func labels(ev interceptor.Event, methods *bounded) attribute.Set {
 		SideKey.String(ev.Side.String()),
 		RetryingKey.Bool(ev.Retrying),
 		InBandKey.Bool(ev.InBand),
-	)
+		InferredKey.Bool(ev.Error.Inferred()),
+		OriginKey.String(ev.Error.Origin().String()),
+	}
+	if ev.GaveUp != "" {
+		attrs = append(attrs, GaveUpKey.String(string(ev.GaveUp)))
+	}
+	return attribute.NewSet(attrs...)
 }
 
 // kind returns domain and error.type of an error: of a listed code its reason, of an

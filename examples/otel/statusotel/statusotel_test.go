@@ -119,9 +119,23 @@ func (r *rig) errorsCounted(t *testing.T) map[string]int64 {
 	return counted
 }
 
-func labels(side, domain, errorType, grpcCode, class string, retrying bool) string {
+// A series is what tells one time series of the counter from others here.
+type series struct {
+	side, domain, errorType, grpcCode, class, origin string
+
+	inBand, inferred, retrying bool
+	gaveUp                     string
+}
+
+// String returns the labels in one line.
+func (s series) String() string {
+	gaveUp := ""
+	if s.gaveUp != "" {
+		gaveUp = "statusmap.gave_up=" + s.gaveUp + ","
+	}
 	return fmt.Sprintf("error.type=%s,rpc.method=grpc.testing.TestService/UnaryCall,rpc.response.status_code=%s,rpc.system.name=grpc,"+
-		"statusmap.domain=%s,statusmap.in_band=false,statusmap.retry.class=%s,statusmap.retrying=%t,statusmap.side=%s", errorType, grpcCode, domain, class, retrying, side)
+		"statusmap.domain=%s,%sstatusmap.in_band=%t,statusmap.inferred=%t,statusmap.origin=%s,statusmap.retry.class=%s,statusmap.retrying=%t,statusmap.side=%s",
+		s.errorType, s.grpcCode, s.domain, gaveUp, s.inBand, s.inferred, s.origin, s.class, s.retrying, s.side)
 }
 
 // unlisted is a code of a catalogue that this program does not have.
@@ -148,18 +162,21 @@ func TestCounter(t *testing.T) {
 		sdk.ParamInvalid,
 		sdk.ParamInvalid,
 		status.Error(codes.NotFound, "gone"),
+		status.Error(codes.Internal, "broken"),
 	}
 	r := newRig(t, func() error { err := next[0]; next = next[1:]; return err })
-	for range 4 {
+	for range 5 {
 		_ = r.call(t)
 	}
 	want := map[string]int64{
-		labels("server", "sdk.yuanrong", "INVOKE_RATE_LIMITED", "RESOURCE_EXHAUSTED", "SAFE", false): 1,
-		labels("client", "sdk.yuanrong", "INVOKE_RATE_LIMITED", "RESOURCE_EXHAUSTED", "SAFE", true):  1,
-		labels("server", "sdk.yuanrong", "PARAM_INVALID", "INVALID_ARGUMENT", "NEVER", false):        2,
-		labels("client", "sdk.yuanrong", "PARAM_INVALID", "INVALID_ARGUMENT", "NEVER", false):        2,
-		labels("server", "grpc", "NOT_FOUND", "NOT_FOUND", "NEVER", false):                           1,
-		labels("client", "grpc", "NOT_FOUND", "NOT_FOUND", "NEVER", false):                           1,
+		series{side: "server", domain: "sdk.yuanrong", errorType: "INVOKE_RATE_LIMITED", grpcCode: "RESOURCE_EXHAUSTED", class: "SAFE", origin: "local"}.String():                            1,
+		series{side: "client", domain: "sdk.yuanrong", errorType: "INVOKE_RATE_LIMITED", grpcCode: "RESOURCE_EXHAUSTED", class: "SAFE", origin: "peer", retrying: true}.String():             1,
+		series{side: "server", domain: "sdk.yuanrong", errorType: "PARAM_INVALID", grpcCode: "INVALID_ARGUMENT", class: "NEVER", origin: "local"}.String():                                   2,
+		series{side: "client", domain: "sdk.yuanrong", errorType: "PARAM_INVALID", grpcCode: "INVALID_ARGUMENT", class: "NEVER", origin: "peer", gaveUp: "error"}.String():                   2,
+		series{side: "server", domain: "grpc", errorType: "NOT_FOUND", grpcCode: "NOT_FOUND", class: "NEVER", origin: "local"}.String():                                                      1,
+		series{side: "client", domain: "grpc", errorType: "NOT_FOUND", grpcCode: "NOT_FOUND", class: "NEVER", origin: "peer", gaveUp: "error"}.String():                                      1,
+		series{side: "server", domain: "grpc", errorType: "INTERNAL", grpcCode: "INTERNAL", class: "NEVER", origin: "local"}.String():                                                        1,
+		series{side: "client", domain: "sdk.yuanrong", errorType: "INNER_SYSTEM_ERROR", grpcCode: "INTERNAL", class: "NEVER", origin: "transport", gaveUp: "error", inferred: true}.String(): 1,
 	}
 	if diff := cmp.Diff(want, r.errorsCounted(t)); diff != "" {
 		t.Errorf("counted otherwise (-want +got):\n%s", diff)
@@ -175,8 +192,8 @@ func TestCounterIsBounded(t *testing.T) {
 		_ = r.call(t)
 	}
 	want := map[string]int64{
-		labels("server", "_OTHER", "_OTHER", "ABORTED", "NEVER", false): 300,
-		labels("client", "_OTHER", "_OTHER", "ABORTED", "NEVER", false): 300,
+		series{side: "server", domain: "_OTHER", errorType: "_OTHER", grpcCode: "ABORTED", class: "NEVER", origin: "peer"}.String():                  300,
+		series{side: "client", domain: "_OTHER", errorType: "_OTHER", grpcCode: "ABORTED", class: "NEVER", origin: "peer", gaveUp: "error"}.String(): 300,
 	}
 	if diff := cmp.Diff(want, r.errorsCounted(t)); diff != "" {
 		t.Errorf("unknown codes are counted otherwise (-want +got):\n%s", diff)
@@ -192,15 +209,15 @@ func TestCounterIsBounded(t *testing.T) {
 		odd, _ := mapping.FromStatus(status.New(codes.Code(17+i), "odd"))
 		observer(t.Context(), interceptor.Event{Side: interceptor.ClientSide, Method: "/grpc.testing.TestService/UnaryCall", Error: odd})
 	}
-	want = map[string]int64{labels("client", "grpc", "_OTHER", "_OTHER", "NEVER", false): 300}
+	want = map[string]int64{series{side: "client", domain: "grpc", errorType: "_OTHER", grpcCode: "_OTHER", class: "NEVER", origin: "transport"}.String(): 300}
 	if diff := cmp.Diff(want, (&rig{reader: reader}).errorsCounted(t)); diff != "" {
 		t.Errorf("numbers that are no gRPC codes are counted otherwise (-want +got):\n%s", diff)
 	}
 
 	// Errors in replies are told apart.
 	observer(t.Context(), interceptor.Event{Method: "/grpc.testing.TestService/UnaryCall", Error: sdk.ParamInvalid.AsError(), InBand: true})
-	inBand := strings.Replace(labels("server", "sdk.yuanrong", "PARAM_INVALID", "INVALID_ARGUMENT", "NEVER", false), "in_band=false", "in_band=true", 1)
-	if got := (&rig{reader: reader}).errorsCounted(t)[inBand]; got != 1 {
+	inBand := series{side: "server", domain: "sdk.yuanrong", errorType: "PARAM_INVALID", grpcCode: "INVALID_ARGUMENT", class: "NEVER", origin: "local", inBand: true}
+	if got := (&rig{reader: reader}).errorsCounted(t)[inBand.String()]; got != 1 {
 		t.Errorf("an error in a reply is counted %d times as such, want 1", got)
 	}
 
