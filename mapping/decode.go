@@ -2,6 +2,7 @@ package mapping
 
 import (
 	"iter"
+	"slices"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -39,16 +40,7 @@ func Lookup(domain string, number int32) (Code, bool) {
 // NewDecoder returns a decoder that knows the platform's catalogues and, in addition,
 // those given; nil ones are ignored. Of a plain status it makes what [FromStatus] does.
 func NewDecoder(catalogs ...*Catalog) *Decoder {
-	d := &Decoder{Infer: infer}
-	for c := range Catalogs() {
-		d.Catalogs = append(d.Catalogs, c)
-	}
-	for _, c := range catalogs {
-		if c != nil {
-			d.Catalogs = append(d.Catalogs, c)
-		}
-	}
-	return d
+	return &Decoder{Catalogs: slices.Concat(platform[:], catalogs), Infer: infer}
 }
 
 // FromError returns the outermost platform error or gRPC status in err as an

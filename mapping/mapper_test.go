@@ -228,9 +228,10 @@ func TestDecoderResolves(t *testing.T) {
 	if got, _ := mapping.FromError(unresolved.WithOrigin(mapping.OriginLocal)); got.Code() != sdk.ResourceNotEnough || got.Origin() != mapping.OriginLocal {
 		t.Errorf("resolved to %v of origin %v, want the one it had", got.Code(), got.Origin())
 	}
-	withNil := &mapping.Decoder{Catalogs: []*mapping.Catalog{nil, sdk.Catalog()}}
-	if e, ok := withNil.FromStatus(st); !ok || e.Code() != sdk.ResourceNotEnough {
-		t.Errorf("with a nil catalogue: %v, %v", e, ok)
+	for _, withNil := range []*mapping.Decoder{{Catalogs: []*mapping.Catalog{nil, sdk.Catalog()}}, mapping.NewDecoder(nil, nil)} {
+		if e, ok := withNil.FromStatus(st); !ok || e.Code() != sdk.ResourceNotEnough {
+			t.Errorf("with a nil catalogue: %v, %v", e, ok)
+		}
 	}
 }
 

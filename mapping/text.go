@@ -30,13 +30,13 @@ import (
 // The catalogues give the numbers and names their meaning, and the first that lists one
 // decides. They replace the default, which is that of package sdk: to know yours in
 // addition, give it and sdk.Catalog(), that one first whose meaning is to count where
-// both list a number. What none of them lists is not recognised: in a text, a number
-// that means nothing is more likely to be no code.
+// both list a number. Nil ones are ignored. What none of them lists is not recognised: in
+// a text, a number that means nothing is more likely to be no code.
 //
 // The message is what follows "message:", "ErrMsg:" or "status:", else what follows
 // the comma. ParseText allocates nothing and takes time proportional to the text.
 func ParseText(text string, catalogs ...*Catalog) (c Code, message string, ok bool) {
-	if len(catalogs) == 0 {
+	if told.NoneIn(catalogs) {
 		platform := [...]*Catalog{sdk.Catalog()}
 		catalogs = platform[:]
 	}

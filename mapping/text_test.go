@@ -130,7 +130,7 @@ func TestParseTextByCatalogs(t *testing.T) {
 		{"code: 1003, message: no a1", []*mapping.Catalog{rest.Catalog(), sdk.Catalog()}, sdk.InstanceNotFound},
 		{"code: FUNCTION_NOT_FOUND, message: no f", []*mapping.Catalog{sdk.Catalog(), rest.Catalog()}, rest.FunctionNotFound},
 		{"code: 1003, message: no a1", []*mapping.Catalog{rest.Catalog()}, mapping.Code{}},
-		{"code: 1003, message: no a1", []*mapping.Catalog{nil}, mapping.Code{}},
+		{"code: 1003, message: no a1", []*mapping.Catalog{nil}, sdk.InstanceNotFound},
 	} {
 		if c, _, _ := mapping.ParseText(test.text, test.catalogs...); c != test.want {
 			t.Errorf("ParseText(%q) = %v, want %v", test.text, c, test.want)

@@ -54,14 +54,14 @@ import (
 // the number. One that none lists belongs to the first, with class NEVER and the gRPC
 // code UNKNOWN; but 400 to 599 are HTTP statuses. The catalogues replace the default:
 // to know yours in addition to the platform's, give yours, rest.Catalog() and
-// sdk.Catalog(), in the order in which their meanings are to count. A body that says the
-// domain, as that of [Write] does, needs only yours.
+// sdk.Catalog(), in the order in which their meanings are to count. Nil ones are ignored.
+// A body that says the domain, as that of [Write] does, needs only yours.
 //
 // Without catalogues these are rest and sdk, the latter only for what the platform's
 // frontend sends, which is a code and a message, and X-Inner-Code: other services have
-// numbers of their own for the same, so that an errorCode never means one of sdk. The frontend too means other errors than the SDK by
-// 3008, 3009, 4001 to 4009 and 4201, such as 4002 for a function that has thrown. These
-// count as not listed.
+// numbers of their own for the same, so that an errorCode never means one of sdk. The
+// frontend too means other errors than the SDK by 3008, 3009, 4001 to 4009 and 4201, such
+// as 4002 for a function that has thrown. These count as not listed.
 //
 // What no code can be, a negative number, one that is too large, and from status 400 an
 // unknown name, counts as none, and the text says it.
@@ -97,13 +97,8 @@ type reader struct {
 }
 
 func newReader(status int, header http.Header, catalogs []*mapping.Catalog) *reader {
-	r := &reader{status: status, header: header, inner: newNumber(header.Get(headerInnerCode))}
-	for _, c := range catalogs {
-		if c != nil {
-			r.catalogs = append(r.catalogs, c)
-		}
-	}
-	if len(r.catalogs) == 0 {
+	r := &reader{status: status, header: header, catalogs: catalogs, inner: newNumber(header.Get(headerInnerCode))}
+	if told.NoneIn(catalogs) {
 		r.catalogs, r.byDefault = []*mapping.Catalog{rest.Catalog(), sdk.Catalog()}, true
 	}
 	return r

@@ -50,7 +50,7 @@ type Format struct {
 	// which others replace, so that by default codes of package rest and codes of your own
 	// are neither written into replies nor read out of them. To know them in addition, name
 	// rest.Catalog(), yours and sdk.Catalog(), that one first whose meaning is to count
-	// where two list a number.
+	// where two list a number. Nil ones are ignored.
 	Catalogs []*mapping.Catalog
 	// Nested names the fields whose messages are looked into, in proto style or in
 	// JSON style, in this order. Empty means "status", then "callResult".
@@ -101,7 +101,7 @@ type decoded struct {
 func (f *Format) settings() *decoded {
 	f.once.Do(func() {
 		f.known.catalogs = f.Catalogs
-		if len(f.known.catalogs) == 0 {
+		if told.NoneIn(f.known.catalogs) {
 			f.known.catalogs = []*mapping.Catalog{sdk.Catalog()}
 		}
 		f.known.decoder = mapping.NewDecoder(f.known.catalogs...)

@@ -372,6 +372,10 @@ func TestFromReplyOfChosenDomains(t *testing.T) {
 	if e, _ := one.FromReply("", reply(1003)); errors.Is(e, sdk.InstanceNotFound) || e.Code().Domain() != rest.Domain {
 		t.Errorf("FromReply(code 1003) = %v, want it in %s", e.Code(), rest.Domain)
 	}
+	none := &inband.Format{Catalogs: []*mapping.Catalog{nil, new(mapping.Catalog)}}
+	if e, _ := none.FromReply("", reply(1003)); e.Code() != sdk.InstanceNotFound {
+		t.Errorf("FromReply(code 1003) = %v without a catalogue, want that of sdk", e.Code())
+	}
 }
 
 func TestFromReplyOfNamedFields(t *testing.T) {

@@ -5,7 +5,6 @@ package told
 import (
 	"math"
 	"strconv"
-	"strings"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
@@ -72,7 +71,7 @@ func OfOdd(code, message string) Error {
 // is kept. Where d has to guess the code, a longer delay counts.
 func (t Error) Decode(d *rpcerr.Decoder) *rpcerr.Error {
 	st := &spb.Status{Code: int32(t.GRPC), Message: str.Valid(t.Message)}
-	if t.Number != 0 && t.Domain != "" {
+	if t.Number != 0 {
 		st.Details = t.details()
 	}
 	e, _ := d.FromStatus(status.FromProto(st))
@@ -117,44 +116,4 @@ func (t Error) googleInfo() *errdetails.ErrorInfo {
 		info.Metadata[str.Valid(k)] = str.Valid(v)
 	}
 	return info
-}
-
-// Lookup returns the code of a number in the first catalogue that lists it. A number
-// that none lists belongs to the first catalogue; then the code is the zero Code.
-func Lookup(catalogs []*rpcerr.Catalog, number int32) (c rpcerr.Code, domain string) {
-	for _, catalog := range catalogs {
-		if catalog == nil {
-			continue
-		}
-		if c, ok := catalog.Lookup(number); ok {
-			return c, catalog.Domain()
-		}
-		if domain == "" {
-			domain = catalog.Domain()
-		}
-	}
-	return rpcerr.Code{}, domain
-}
-
-// Printed returns the code that a printed number or name stands for, with and without
-// ERR_ in front, or the zero Code.
-func Printed(catalogs []*rpcerr.Catalog, value string) rpcerr.Code {
-	if value == "" {
-		return rpcerr.Code{}
-	}
-	if value[0] >= '1' && value[0] <= '9' {
-		number, err := strconv.ParseInt(value, 10, 32)
-		if err != nil {
-			return rpcerr.Code{}
-		}
-		c, _ := Lookup(catalogs, int32(number))
-		return c
-	}
-	name := strings.TrimPrefix(value, "ERR_")
-	for _, catalog := range catalogs {
-		if c, ok := catalog.LookupReason(name); ok {
-			return c
-		}
-	}
-	return rpcerr.Code{}
 }
