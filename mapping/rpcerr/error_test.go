@@ -942,6 +942,30 @@ func TestManySmallEntriesFitTheBudget(t *testing.T) {
 	}
 }
 
+// What is trimmed for the wire, its own process still has.
+func TestTrimmingLeavesTheMetadata(t *testing.T) {
+	for _, test := range []struct {
+		name          string
+		entries, size int
+	}{
+		{"too many keys", 400, 0},
+		{"values that are too long", 40, 200},
+	} {
+		e, want := sdk.InstanceNotFound.Errorf("m"), map[string]string{}
+		for i := range test.entries {
+			key, value := fmt.Sprintf("key%03d", i), strings.Repeat("v", test.size)
+			e, want[key] = e.With(key, value), value
+		}
+		sealed := e.Seal(rpcerr.Wire{Budget: rpcerr.MinBudget})
+		e.GRPCStatus()
+		for how, e := range map[string]*rpcerr.Error{"as it is": e, "sealed": sealed} {
+			if diff := cmp.Diff(want, e.Metadata()); diff != "" || !e.Trimmed() {
+				t.Errorf("%s, %s: trimmed %v (-want +got):\n%s", test.name, how, e.Trimmed(), diff)
+			}
+		}
+	}
+}
+
 // As in any protobuf map the last of several entries with one key counts, before and after
 // the status is made anew.
 func TestMetadataThatComesTwice(t *testing.T) {

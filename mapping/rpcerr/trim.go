@@ -28,19 +28,8 @@ const (
 // trimmed, for in Chinese it costs 13 bytes a character.
 const messageShare = 4
 
-// fit trims the draft until it fits the budget, in this order, and marks it:
-//
-//  1. details of others: LocalizedMessage, DebugInfo and Help first, then from the
-//     last to the first;
-//  2. the message, as far as needed, down to a quarter of the budget;
-//  3. metadata values, the longest first, each to nothing, because half a value is a
-//     wrong one; the keys stay;
-//  4. the rest of the metadata, and what others wrote in the place of ours: ErrorInfo,
-//     then RetryInfo;
-//  5. the message, as far as needed.
-//
-// Domain, number, reason, gRPC code, retry hint and request id are never trimmed, nor
-// is the number where the metadata has it: they fit into MinBudget.
+// fit trims the draft until it fits the budget, in the order that the documentation of
+// the package gives, and marks it. What is never trimmed fits into MinBudget.
 func (d *draft) fit(budget int) {
 	if d.fits(budget) {
 		return
@@ -55,7 +44,7 @@ func (d *draft) fit(budget int) {
 	if d.fits(budget) {
 		return
 	}
-	d.metadata = slices.DeleteFunc(slices.Clone(d.metadata), func(p pair) bool { return !d.isNumber(p) })
+	d.metadata = slices.DeleteFunc(d.metadata, func(p pair) bool { return !d.isNumber(p) })
 	d.dropForeign(budget, standardOrder(d.foreign))
 	d.cutMessage(budget, 0)
 }
@@ -157,7 +146,9 @@ func standardOrder(details []*anypb.Any) []int {
 func isStandard(url string) bool { return isType(url, googleInfoType) || isType(url, retryInfoType) }
 
 // emptyValues empties as many metadata values as it takes to fit, the longest first
-// and of several the last; all if that is not enough.
+// and of several the last; all if that is not enough. They go whole, because half a value
+// is a wrong one. It leaves the draft with metadata of its own, which the error does not
+// share.
 func (d *draft) emptyValues(budget int) {
 	all := d.metadata
 	order := make([]int, 0, len(all))
