@@ -143,6 +143,7 @@ func TestAllocations(t *testing.T) {
 	st := e.Seal(wire).GRPCStatus()
 	decoder := &rpcerr.Decoder{Catalogs: []*rpcerr.Catalog{sdk.Catalog()}}
 	foreign := status.New(5, "no such object")
+	plain, _ := decoder.FromStatus(foreign)
 	for _, tt := range []struct {
 		name string
 		max  float64
@@ -158,6 +159,7 @@ func TestAllocations(t *testing.T) {
 			errorSink, _ = decoder.FromStatus(st)
 			metadataSink = errorSink.Metadata()
 		}},
+		{"what is decoded already", 0, func() { errorSink, _ = decoder.FromError(plain) }},
 		{"decode a foreign status", 2, func() { errorSink, _ = decoder.FromStatus(foreign) }},
 	} {
 		// Many runs, because under the race detector a pool drops what it is given by chance.

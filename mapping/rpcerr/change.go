@@ -148,9 +148,10 @@ func (e *Error) DoNotRetry() *Error { return e.WithRetry(Retry{Class: Never}) }
 
 // WithDetails returns a copy of e with further details for the peer, such as
 // google.rpc.BadRequest. There is at most one detail of each type: a later one
-// replaces an earlier. The details that the package writes itself (both ErrorInfo
-// and RetryInfo), nil, and a message that cannot be marshalled are left out, and
-// the error counts as trimmed.
+// replaces an earlier. Nil and a message that cannot be marshalled are left out, and
+// the error counts as trimmed. So it does for the details that the package writes itself,
+// both ErrorInfo and RetryInfo, unless it writes none: without a code, or with a guess of
+// one, they are the author's to give.
 func (e *Error) WithDetails(details ...proto.Message) *Error {
 	if e == nil {
 		return nil
@@ -160,7 +161,7 @@ func (e *Error) WithDetails(details ...proto.Message) *Error {
 	for _, m := range details {
 		detail := new(anypb.Any)
 		if m == nil || anypb.MarshalFrom(detail, m, proto.MarshalOptions{Deterministic: true}) != nil ||
-			!d.code.IsZero() && isOurs(detail.TypeUrl) {
+			!d.said().IsZero() && isOurs(detail.TypeUrl) {
 			d.trimmed = true
 			continue
 		}

@@ -71,7 +71,7 @@ func (c Code) Reason() string {
 // GRPCCode returns the gRPC code that the error travels with, Unknown if c is not
 // listed.
 func (c Code) GRPCCode() codes.Code {
-	if !c.Listed() || c.row.GRPC == codes.OK {
+	if !c.Listed() {
 		return codes.Unknown
 	}
 	return c.row.GRPC

@@ -208,6 +208,16 @@ func TestWithDetails(t *testing.T) {
 			t.Errorf("%s: Trimmed() = %v, want %v", test.name, e.Trimmed(), test.trimmed)
 		}
 	}
+	// Where the package writes no details itself, those of its types are the author's.
+	inferring := &rpcerr.Decoder{Infer: func(codes.Code) rpcerr.Code { return sdk.InnerCommunication }}
+	guessed, _ := inferring.FromStatus(status.New(codes.Unavailable, "down"))
+	for name, e := range map[string]*rpcerr.Error{"plain": rpcerr.Plain(codes.Unavailable, "down"), "guessed": guessed} {
+		standard := []any{&errdetails.ErrorInfo{Reason: "THEIR_REASON", Domain: "their.domain"}, &errdetails.RetryInfo{}}
+		e = e.WithDetails(standard[0].(proto.Message), standard[1].(proto.Message))
+		if diff := cmp.Diff(standard, e.GRPCStatus().Details(), protocmp.Transform()); diff != "" || e.Trimmed() {
+			t.Errorf("%s: trimmed %v (-want +got):\n%s", name, e.Trimmed(), diff)
+		}
+	}
 	// A peer may write type URLs with another prefix.
 	st := sdk.ParamInvalid.Errorf("").WithDetails(one).GRPCStatus().Proto()
 	st.Details[2].TypeUrl = "example.com/google.rpc.BadRequest"
