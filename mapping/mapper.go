@@ -15,7 +15,8 @@ import (
 // zero value is ready to use. Its fields must not change after the first use; then
 // it is safe for concurrent use.
 type Mapper struct {
-	// Rules claim errors of others, in order.
+	// Rules claim errors of others, in order. A nil rule claims nothing, and neither does
+	// one that panics.
 	Rules []Rule
 	// Fallback is the code for errors that nothing else decides about; the zero Code
 	// means 3003 (sdk.InnerSystemError).
@@ -101,9 +102,6 @@ func (m *Mapper) match(ctx context.Context, err error) *Error {
 		}
 	}
 	for _, rule := range m.Rules {
-		if rule == nil {
-			continue
-		}
 		if c, ok := claim(rule, err); ok && !c.IsZero() {
 			return c.AsError()
 		}
@@ -126,8 +124,8 @@ func (m *Mapper) match(ctx context.Context, err error) *Error {
 	return fromContext(ctx, err)
 }
 
-// claim asks a rule. One that panics, or whose error does, claims nothing, and the
-// search goes on: a mistake in a rule must not cost the codes that lie deeper.
+// claim asks a rule. One that panics, as nil does, or whose error does, claims nothing, and
+// the search goes on: a mistake in a rule must not cost the codes that lie deeper.
 func claim(rule Rule, err error) (c Code, ok bool) {
 	defer func() {
 		if recover() != nil {

@@ -54,25 +54,16 @@ func Advise(err error, idempotent bool) (Next, time.Duration) {
 	if !ok {
 		return GiveUp, 0
 	}
-	hint := e.Retry()
-	if e.Origin() == OriginUnsent {
-		return adviseUnsent(e.GRPCCode(), hint.Delay)
-	}
+	hint, unsent := e.Retry(), e.Origin() == OriginUnsent
 	switch {
-	case e.Repeatable(idempotent):
+	case unsent && e.GRPCCode() != codes.Unavailable:
+		// The reason does not get better by itself: a context that has ended, a token that
+		// is refused, metadata that cannot be sent.
+		return GiveUp, 0
+	case unsent, e.Repeatable(idempotent): // a connection that is being made again takes a while
 		return Repeat, hint.Delay
 	case hint.Class == rpcerr.HigherLevel:
 		return StartOver, hint.Delay
-	}
-	return GiveUp, 0
-}
-
-// adviseUnsent is Advise for a call that never left. With UNAVAILABLE the connection is
-// being made again, which takes a while. Other reasons do not get better by themselves: a
-// context that has ended, a token that is refused, metadata that cannot be sent.
-func adviseUnsent(c codes.Code, delay time.Duration) (Next, time.Duration) {
-	if c == codes.Unavailable {
-		return Repeat, delay
 	}
 	return GiveUp, 0
 }

@@ -19,12 +19,12 @@ type Rule func(err error) (Code, bool)
 // it claims nothing. The error gets the code's retry class: [Safe] would say that
 // nothing was executed, see [Rule].
 func WhenIs(target error, c Code) Rule {
-	comparable := target != nil && reflect.TypeOf(target).Comparable()
+	isComparable := target != nil && reflect.TypeOf(target).Comparable()
 	return func(err error) (Code, bool) {
 		if target == nil || c.IsZero() {
 			return Code{}, false
 		}
-		if comparable && err == target {
+		if isComparable && err == target {
 			return c, true
 		}
 		x, ok := err.(interface{ Is(error) bool })
