@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"google.golang.org/genproto/googleapis/rpc/code"
@@ -15,6 +14,7 @@ import (
 	"github.com/openyuanrong/statusmap/gen/sdk"
 	"github.com/openyuanrong/statusmap/mapping"
 	"github.com/openyuanrong/statusmap/mapping/internal/told"
+	"github.com/openyuanrong/statusmap/mapping/rpcerr"
 )
 
 // Parse returns the error that the parts of an HTTP response carry, and whether they
@@ -252,7 +252,7 @@ func (r *reader) namedGRPCCode() (codes.Code, bool) {
 
 // retryAfter returns the delay that the header asks for, and whether it asks for one.
 func (r *reader) retryAfter() (time.Duration, bool) {
-	value := strings.TrimSpace(r.header.Get(headerRetryAfter))
+	value := r.header.Get(headerRetryAfter)
 	seconds, err := strconv.ParseInt(value, 10, 64)
 	if err != nil {
 		// The other form is a date, which means something only next to the sender's.
@@ -268,7 +268,7 @@ func (r *reader) retryAfter() (time.Duration, bool) {
 
 // delayOf returns n units, within the bounds of a delay.
 func delayOf(n int64, unit time.Duration) time.Duration {
-	return time.Duration(min(max(0, n), int64(time.Hour/unit))) * unit
+	return time.Duration(min(max(0, n), int64(rpcerr.MaxRetryDelay/unit))) * unit
 }
 
 // classOf returns the class of that name. One that a later version has means NEVER.

@@ -413,6 +413,23 @@ func TestFromReplyByExtractor(t *testing.T) {
 	}
 }
 
+// The status of what was read can be sent whole, whatever bytes the reply has.
+func TestFromReplyOfInvalidText(t *testing.T) {
+	format := &inband.Format{Extract: func(any) inband.Outcome { return inband.Outcome{Number: 1003, Message: "no a\xff1"} }}
+	e, _ := format.FromReply("", nil)
+	sent, err := proto.Marshal(e.GRPCStatus().Proto())
+	if err != nil {
+		t.Fatal(err)
+	}
+	arrived := new(spb.Status)
+	if err := proto.Unmarshal(sent, arrived); err != nil {
+		t.Fatal(err)
+	}
+	if got, _ := mapping.FromStatus(status.FromProto(arrived)); got.Code() != sdk.InstanceNotFound || got.Message() != "no a\uFFFD1" {
+		t.Errorf("arrived as %v", got)
+	}
+}
+
 // A struct around a generated one is read as what it says to be.
 type around struct {
 	Own  int32 `protobuf:"varint,1,opt,name=code"`

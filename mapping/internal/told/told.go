@@ -20,7 +20,8 @@ import (
 	"github.com/openyuanrong/statusmap/mapping/rpcerr"
 )
 
-// An Error is what a peer told of an error.
+// An Error is what a peer told of an error. Message and RequestID may be any bytes; the
+// other texts are valid UTF-8, and the delay is within its bounds.
 type Error struct {
 	GRPC      codes.Code
 	Message   string
@@ -84,15 +85,15 @@ func (t Error) Decode(d *rpcerr.Decoder) *rpcerr.Error {
 func (t Error) details() []*anypb.Any {
 	details := []proto.Message{
 		&errorsv1.ErrorInfo{
-			Domain: str.Valid(t.Domain),
+			Domain: t.Domain,
 			Number: t.Number,
 			Retry: &errorsv1.RetryHint{
 				Class:   errorsv1.RetryClass(t.Retry.Class),
-				DelayMs: uint32(min(max(0, t.Retry.Delay), rpcerr.MaxRetryDelay).Milliseconds()),
+				DelayMs: uint32(t.Retry.Delay.Milliseconds()),
 			},
 			RequestId: str.Valid(t.RequestID),
 		},
-		t.googleInfo(),
+		&errdetails.ErrorInfo{Reason: t.Reason, Domain: t.Domain, Metadata: t.Metadata},
 	}
 	if t.Retry.Class == rpcerr.Safe && !t.PassedOn {
 		details = append(details, &errdetails.RetryInfo{RetryDelay: durationpb.New(t.Retry.Delay)})
@@ -105,15 +106,4 @@ func (t Error) details() []*anypb.Any {
 		}
 	}
 	return anys
-}
-
-func (t Error) googleInfo() *errdetails.ErrorInfo {
-	info := &errdetails.ErrorInfo{Reason: str.Valid(t.Reason), Domain: str.Valid(t.Domain)}
-	for k, v := range t.Metadata {
-		if info.Metadata == nil {
-			info.Metadata = make(map[string]string, len(t.Metadata))
-		}
-		info.Metadata[str.Valid(k)] = str.Valid(v)
-	}
-	return info
 }
