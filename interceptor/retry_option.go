@@ -23,8 +23,8 @@ type RetryPolicy struct {
 	// for and a random part of InitialBackoff × Multiplier^(n-1), at most MaxBackoff.
 	// The defaults are 100 ms, 2 and 5 s, or InitialBackoff where that is longer.
 	// Multiplier is at least 1, without an upper bound for WithRetry and at most 1000 in a
-	// service config, InitialBackoff at least 1 ms, MaxBackoff at least InitialBackoff, and
-	// both at most [rpcerr.MaxRetryDelay].
+	// service config, InitialBackoff at least 1 ms, MaxBackoff at least InitialBackoff and
+	// at most [rpcerr.MaxRetryDelay], whatever InitialBackoff is.
 	InitialBackoff time.Duration
 	Multiplier     float64
 	MaxBackoff     time.Duration
@@ -69,7 +69,7 @@ func (p RetryPolicy) withDefaults() RetryPolicy {
 func (p RetryPolicy) bounded() RetryPolicy {
 	p = p.withDefaults()
 	p.MaxAttempts = max(p.MaxAttempts, 1)
-	p.InitialBackoff = min(max(p.InitialBackoff, time.Millisecond), rpcerr.MaxRetryDelay)
+	p.InitialBackoff = max(p.InitialBackoff, time.Millisecond)
 	p.MaxBackoff = min(max(p.MaxBackoff, p.InitialBackoff), rpcerr.MaxRetryDelay)
 	p.MaxDelay = min(max(p.MaxDelay, 0), rpcerr.MaxRetryDelay)
 	p.MaxTokens = min(p.MaxTokens, maxTokens)

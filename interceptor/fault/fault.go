@@ -43,7 +43,7 @@ type Rule struct {
 	method   string
 	err      error
 	skip     int
-	times    int // 0: always
+	times    int // below 1: always
 	messages int
 	unsent   bool
 }
@@ -64,7 +64,7 @@ func On(method string, err error) Rule {
 // Times makes the rule hold for n calls and then no longer. For n below 1 it holds
 // always, which is the default.
 func (r Rule) Times(n int) Rule {
-	r.times = max(n, 0)
+	r.times = n
 	return r
 }
 

@@ -201,7 +201,8 @@ func (r *Reply) Error() string {
 // The bool is false where the error cannot be told so that the caller recognises it:
 // the type has no place for a code, e has none or only a guess of one, its domain is not
 // the one that FromReply would give to the number (so with the zero Format every code but
-// those of sdk), or the field cannot hold the number. Then it has to travel as a status.
+// those of sdk), or the field is a closed enum without the number. Then it has to travel
+// as a status.
 func (f *Format) NewReply(t protoreflect.MessageType, e *mapping.Error, idempotent bool) (proto.Message, bool) {
 	if t == nil || e == nil || e.Code().IsZero() || e.Guessed() || !f.means(e.Code()) {
 		return nil, false

@@ -30,7 +30,7 @@ func (q *quickPlace) isSet(v reflect.Value) bool {
 	if q.signed {
 		return code.Int() != 0
 	}
-	if code.IsValid() && code.Kind() == reflect.Pointer {
+	if code.Kind() == reflect.Pointer {
 		code = code.Elem() // with presence, nil if it is not there
 	}
 	return code.IsValid() && !code.IsZero()

@@ -68,8 +68,7 @@ func (f *Format) isCode(fd protoreflect.FieldDescriptor) bool {
 	if enum := fd.Enum(); enum != nil {
 		return f.lists(enum.Values())
 	}
-	_, ok := limitsOf(fd.Kind())
-	return ok
+	return isInteger(fd.Kind())
 }
 
 // lists reports whether a catalogue lists one of the numbers.
@@ -94,19 +93,14 @@ func isA(fd protoreflect.FieldDescriptor, kind protoreflect.Kind) bool {
 	return fd != nil && fd.Kind() == kind && fd.Cardinality() != protoreflect.Repeated
 }
 
-// A limits is the range of numbers that a field can hold, within int32.
-type limits struct{ least, most int32 }
-
-// limitsOf returns the limits of an integer kind, and whether it is one.
-func limitsOf(kind protoreflect.Kind) (limits, bool) {
+func isInteger(kind protoreflect.Kind) bool {
 	switch kind {
 	case protoreflect.Int32Kind, protoreflect.Sint32Kind, protoreflect.Sfixed32Kind,
-		protoreflect.Int64Kind, protoreflect.Sint64Kind, protoreflect.Sfixed64Kind:
-		return limits{math.MinInt32, math.MaxInt32}, true
-	case protoreflect.Uint32Kind, protoreflect.Fixed32Kind, protoreflect.Uint64Kind, protoreflect.Fixed64Kind:
-		return limits{0, math.MaxInt32}, true
+		protoreflect.Int64Kind, protoreflect.Sint64Kind, protoreflect.Sfixed64Kind,
+		protoreflect.Uint32Kind, protoreflect.Fixed32Kind, protoreflect.Uint64Kind, protoreflect.Fixed64Kind:
+		return true
 	}
-	return limits{}, false
+	return false
 }
 
 // in returns the message that the place is in, an empty one if it is not set.
@@ -203,16 +197,13 @@ func flags(class mapping.RetryClass, idempotent bool) (retryable bool, reason st
 	return false, ""
 }
 
-// value returns a number as the value of the code field. A closed enum has to know
-// it, for the receiver would take an unknown one for absent, and absent means success.
+// value returns the number of a code as the value of the code field. Every kind of integer
+// holds one, for none is negative. A closed enum has to know it, for the receiver would
+// take an unknown one for absent, and absent means success.
 func (p *place) value(number int32) (protoreflect.Value, bool) {
 	if enum := p.code.Enum(); enum != nil {
 		n := protoreflect.EnumNumber(number)
 		return protoreflect.ValueOfEnum(n), !enum.IsClosed() || enum.Values().ByNumber(n) != nil
-	}
-	limits, _ := limitsOf(p.code.Kind())
-	if number < limits.least || number > limits.most {
-		return protoreflect.Value{}, false
 	}
 	switch p.code.Kind() {
 	case protoreflect.Int32Kind, protoreflect.Sint32Kind, protoreflect.Sfixed32Kind:
