@@ -17,7 +17,7 @@ import (
 
 	catalogv1 "github.com/openyuanrong/statusmap/gen/yuanrong/catalog/v1"
 	errorsv1 "github.com/openyuanrong/statusmap/gen/yuanrong/errors/v1"
-	"github.com/openyuanrong/statusmap/mapping/internal/control"
+	"github.com/openyuanrong/statusmap/mapping/internal/str"
 	"github.com/openyuanrong/statusmap/mapping/rpcerr"
 )
 
@@ -392,7 +392,7 @@ func textMistake(text string) string {
 	switch {
 	case !utf8.ValidString(text):
 		return "is not valid UTF-8"
-	case strings.ContainsFunc(text, control.Is):
+	case strings.ContainsFunc(text, str.IsControl):
 		return "has a line break or another control character: a text is one line"
 	case strings.TrimSpace(text) != text:
 		return "begins or ends with white space"

@@ -15,7 +15,6 @@ import (
 
 	catalogv1 "github.com/openyuanrong/statusmap/gen/yuanrong/catalog/v1"
 	errorsv1 "github.com/openyuanrong/statusmap/gen/yuanrong/errors/v1"
-	"github.com/openyuanrong/statusmap/mapping/internal/control"
 	"github.com/openyuanrong/statusmap/mapping/internal/str"
 )
 
@@ -93,7 +92,7 @@ func authorsLines(text string) []string {
 
 // printable drops control characters; it is for strings.Map.
 func printable(c rune) rune {
-	if control.Is(c) {
+	if str.IsControl(c) {
 		return -1
 	}
 	return c

@@ -16,7 +16,6 @@ import (
 
 	spb "google.golang.org/genproto/googleapis/rpc/status"
 
-	"github.com/openyuanrong/statusmap/mapping/internal/control"
 	"github.com/openyuanrong/statusmap/mapping/internal/str"
 )
 
@@ -313,7 +312,7 @@ func (e *Error) Error() string {
 // them, by spaces.
 func oneLine(s string) string {
 	return strings.Map(func(r rune) rune {
-		if control.Is(r) {
+		if str.IsControl(r) {
 			return ' '
 		}
 		return r

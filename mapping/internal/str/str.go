@@ -1,8 +1,9 @@
-// Package str keeps strings sendable and short.
+// Package str keeps strings sendable, short and in one line.
 package str
 
 import (
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -34,4 +35,14 @@ func Shorten(s string, limit int) string {
 		return s
 	}
 	return Cut(s, max(0, limit-len("…"))) + "…"
+}
+
+// IsControl reports whether a character controls how others are read: control characters
+// proper, the Unicode line breaks, what turns the direction of writing around, and the
+// byte order mark, which Go sources must not contain.
+func IsControl(c rune) bool {
+	if c <= unicode.MaxLatin1 {
+		return unicode.IsControl(c) // all of these are here
+	}
+	return c == '\u2028' || c == '\u2029' || c == '\uFEFF' || unicode.Is(unicode.Bidi_Control, c)
 }
