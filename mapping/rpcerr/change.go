@@ -183,7 +183,7 @@ func (e *Error) WithoutDebugInfo() *Error {
 	if e == nil {
 		return nil
 	}
-	isDebug := func(a *anypb.Any) bool { return typeName(a.GetTypeUrl()) == debugInfoType }
+	isDebug := func(a *anypb.Any) bool { return isType(a.GetTypeUrl(), debugInfoType) }
 	switch {
 	case e.received != nil && slices.ContainsFunc(e.received.Details, isDebug):
 		st := proto.Clone(e.received).(*spb.Status)

@@ -228,6 +228,9 @@ func (e *Error) receivedReason() string {
 	return ""
 }
 
+// maxName is AIP-193's bound on reasons, and ours on domains. A peer's longer one is none.
+const maxName = 63
+
 // isName reports whether b can be a domain or a reason.
 func isName(b []byte) bool { return len(b) > 0 && len(b) <= maxName }
 

@@ -115,7 +115,7 @@ func dropOrder(details []*anypb.Any) []int {
 	order := make([]int, 0, len(details))
 	for _, name := range firstToGo {
 		for i, a := range details {
-			if typeName(a.GetTypeUrl()) == name {
+			if isType(a.GetTypeUrl(), name) {
 				order = append(order, i)
 			}
 		}

@@ -1,11 +1,5 @@
 package rpcerr
 
-import (
-	"fmt"
-
-	"github.com/openyuanrong/statusmap/mapping/internal/str"
-)
-
 // maxNodes bounds how much of an error tree is looked at, because trees may have
 // rings, or millions of errors in a join.
 const maxNodes = 1000
@@ -70,23 +64,4 @@ func (w *walker) pop() bool {
 		w.behind = w.behind[:len(w.behind)-1]
 	}
 	return false
-}
-
-// TextOf returns what err says, for a log: an error whose Error method panics, as that
-// of a typed nil does, and a nil *Error tell no more than their type, and of a text that is longer than
-// [MaxBudget] only the beginning is returned, because it may be a peer's. It is "" for
-// nil.
-func TextOf(err error) (text string) {
-	if err == nil {
-		return ""
-	}
-	if e, is := err.(*Error); is && e == nil {
-		return fmt.Sprintf("%T, which is nil", err)
-	}
-	defer func() {
-		if recover() != nil {
-			text = fmt.Sprintf("%T, whose Error method panics", err)
-		}
-	}()
-	return str.Shorten(err.Error(), maxLogText)
 }

@@ -33,7 +33,6 @@ const (
 	errorInfoURL   = typePrefix + errorInfoType
 	googleInfoURL  = typePrefix + googleInfoType
 	retryInfoURL   = typePrefix + retryInfoType
-	maxName        = 63 // AIP-193's bound on reasons, ours on domains; a peer's longer one is none
 )
 
 // typeName returns the message name in a type URL.
