@@ -16,8 +16,8 @@ import (
 // methods: one that no method has is taken, and matches nothing.
 //
 // Each side has to be told. On the server it decides about google.rpc.RetryInfo, about
-// grpc-retry-pushback-ms, and about the flag in replies of [WithInBandReplies]; on the client,
-// what [WithRetry] repeats.
+// grpc-retry-pushback-ms, and about the flag in replies of [WithInBandReplies]; on the
+// client, about what [WithRetry] repeats.
 func WithIdempotent(methods ...string) Option {
 	return option{
 		func(s *server) { s.methods.declare(methods) },

@@ -7,6 +7,21 @@ import (
 	"github.com/openyuanrong/statusmap/mapping"
 )
 
+// WithObserver calls f once for each gRPC error that a call ends with: on the server
+// after it was mapped, on the client after it was decoded. Of a client stream that
+// nobody receives from to its end, nothing is seen. With [WithRetry] it is
+// also called for each attempt that is about to be repeated, with Event.Retrying set.
+// Calls that succeed are not observed. Observers run on the goroutine of the call, so
+// they must be quick, and may run concurrently; several are called in order. One that
+// panics does so in the call, and [WithRecovery] is no help: it is for handlers. Nil is
+// ignored.
+func WithObserver(f func(ctx context.Context, ev Event)) Option {
+	return option{
+		func(s *server) { s.observers = s.observers.with(f) },
+		func(c *client) { c.observers = c.observers.with(f) },
+	}
+}
+
 // A Side tells at which end of a call an event was seen.
 type Side uint8
 

@@ -1,8 +1,6 @@
 package interceptor
 
 import (
-	"context"
-
 	"google.golang.org/grpc"
 
 	"github.com/openyuanrong/statusmap/mapping"
@@ -84,21 +82,6 @@ func WithCatalogs(catalogs ...*mapping.Catalog) ClientOption {
 	})
 }
 
-// WithRequestID sets where the server gets the id by which a request is found in
-// its logs; "" means that the request has none. The default looks into the incoming
-// metadata, first for x-request-id, then for the trace id of traceparent (W3C Trace
-// Context). If there is none, an error with a code gets a random id where the server knows
-// more than the client is told: it was raised around a cause, or the client gets only the
-// catalogue's text, of a claimed error or of a code in a text. A function that panics gives
-// none; a nil one is ignored.
-func WithRequestID(f func(ctx context.Context) string) ServerOption {
-	return serverOption(func(s *server) {
-		if f != nil {
-			s.requestID = unlessItPanics(f)
-		}
-	})
-}
-
 // WithBudget bounds what a status takes on the wire, in bytes of header list as
 // counted by [rpcerr.Size]. The default is [rpcerr.DefaultBudget], 4096; values
 // outside 1024 to 7168 are brought inside. What is trimmed first is told in package
@@ -121,8 +104,8 @@ func WithCodeInMetadata() ServerOption {
 // WithRecovery makes a panic of a handler an error of the call instead of the end of
 // the process. The client gets what it gets for any unknown error; panic value and
 // stack go to the observer and nowhere else: without [WithObserver] the panic leaves no
-// trace. A panic with [http.ErrAbortHandler]
-// reports no stack, as in net/http. [runtime.Goexit] is not a panic and goes on.
+// trace. A panic with [http.ErrAbortHandler] reports no stack, as in net/http.
+// [runtime.Goexit] is not a panic and goes on.
 //
 // Without it a panic goes on to what stands outside. An interceptor there that recovers
 // it decides alone what the client gets, which may be the stack.
@@ -130,17 +113,15 @@ func WithRecovery() ServerOption {
 	return serverOption(func(s *server) { s.recovers = true })
 }
 
-// WithObserver calls f once for each gRPC error that a call ends with: on the server
-// after it was mapped, on the client after it was decoded. Of a client stream that
-// nobody receives from to its end, nothing is seen. With [WithRetry] it is
-// also called for each attempt that is about to be repeated, with Event.Retrying set.
-// Calls that succeed are not observed. Observers run on the goroutine of the call, so
-// they must be quick, and may run concurrently; several are called in order. One that
-// panics does so in the call, and [WithRecovery] is no help: it is for handlers. Nil is
-// ignored.
-func WithObserver(f func(ctx context.Context, ev Event)) Option {
-	return option{
-		func(s *server) { s.observers = s.observers.with(f) },
-		func(c *client) { c.observers = c.observers.with(f) },
+// unlessItPanics returns what f returns, or "" where it panics: a call that fails already
+// fails as it should, whatever the function makes of what a caller has sent.
+func unlessItPanics[From any](f func(From) string) func(From) string {
+	return func(from From) (s string) {
+		defer func() {
+			if recover() != nil {
+				s = ""
+			}
+		}()
+		return f(from)
 	}
 }

@@ -6,7 +6,24 @@ import (
 	"strings"
 
 	"google.golang.org/grpc/metadata"
+
+	"github.com/openyuanrong/statusmap/mapping"
 )
+
+// WithRequestID sets where the server gets the id by which a request is found in
+// its logs; "" means that the request has none. The default looks into the incoming
+// metadata, first for x-request-id, then for the trace id of traceparent (W3C Trace
+// Context). If there is none, an error with a code gets a random id where the server knows
+// more than the client is told: it was raised around a cause, or the client gets only the
+// catalogue's text, of a claimed error or of a code in a text. A function that panics gives
+// none; a nil one is ignored.
+func WithRequestID(f func(ctx context.Context) string) ServerOption {
+	return serverOption(func(s *server) {
+		if f != nil {
+			s.requestID = unlessItPanics(f)
+		}
+	})
+}
 
 // requestIDOf is the default for [WithRequestID].
 func requestIDOf(ctx context.Context) string {
@@ -39,6 +56,13 @@ func isHex(s string, length int) bool {
 }
 
 func isZero(s string) bool { return strings.Trim(s, "0") == "" }
+
+// needsRequestID reports whether the server knows more about an error than its client is
+// told, which then needs an id to ask by: a cause, or what the catalogue's text stands for.
+func needsRequestID(e *mapping.Error) bool {
+	c := e.Code()
+	return !c.IsZero() && (e.HidesCause() || e.Unwrap() != nil && e.Message() == c.AsError().Message())
+}
 
 // newRequestID returns an id for a request that came without one.
 func newRequestID() string { return rand.Text() }

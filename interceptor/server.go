@@ -133,7 +133,7 @@ func (s *server) seal(ctx context.Context, method string, err error) *mapping.Er
 // method is idempotent, if that matters.
 func (s *server) prepare(ctx context.Context, method string, e *mapping.Error, id string) (sealed *mapping.Error, idempotent bool) {
 	e = hideEOF(e)
-	if id == "" && hidesCause(e) {
+	if id == "" && needsRequestID(e) {
 		id = newRequestID()
 	}
 	idempotent = concernsRetries(e) && s.methods.idempotent(method)
@@ -182,14 +182,6 @@ func concernsRetries(e *mapping.Error) bool {
 	return isPolicyCode(e.GRPCCode())
 }
 
-// hidesCause reports whether the server knows more about an error than its client is
-// told, which then needs an id to ask about: a cause, or what the catalogue's text stands
-// for.
-func hidesCause(e *mapping.Error) bool {
-	c := e.Code()
-	return !c.IsZero() && (e.HidesCause() || e.Unwrap() != nil && e.Message() == c.AsError().Message())
-}
-
 // errPanic is what a recovered panic counts as.
 var errPanic = errors.New("the handler panicked")
 
@@ -224,19 +216,6 @@ func (s *server) watch(ctx context.Context, method string, handler func() error,
 		return nil
 	}
 	return ev.Error
-}
-
-// unlessItPanics returns what f returns, or "" where it panics: a call that fails already
-// fails as it should, whatever the function makes of what a caller has sent.
-func unlessItPanics[From any](f func(From) string) func(From) string {
-	return func(from From) (s string) {
-		defer func() {
-			if recover() != nil {
-				s = ""
-			}
-		}()
-		return f(from)
-	}
 }
 
 // run calls the handler and, if recovery is on, notes a panic in ev.
