@@ -1,41 +1,14 @@
 package mapping
 
 import (
-	"iter"
 	"slices"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
-	"github.com/openyuanrong/statusmap/gen/rest"
 	"github.com/openyuanrong/statusmap/gen/sdk"
 	"github.com/openyuanrong/statusmap/mapping/rpcerr"
 )
-
-// platform holds the platform's catalogues. Nothing changes it.
-var platform = [...]*Catalog{sdk.Catalog(), rest.Catalog()}
-
-// Catalogs yields the catalogues of the platform: sdk, then rest.
-func Catalogs() iter.Seq[*Catalog] {
-	return func(yield func(*Catalog) bool) {
-		for _, c := range platform {
-			if !yield(c) {
-				return
-			}
-		}
-	}
-}
-
-// Lookup returns the platform's code of that domain and number, and whether there
-// is one.
-func Lookup(domain string, number int32) (Code, bool) {
-	for c := range Catalogs() {
-		if c.Domain() == domain {
-			return c.Lookup(number)
-		}
-	}
-	return Code{}, false
-}
 
 // NewDecoder returns a decoder that knows the platform's catalogues and, in addition,
 // those given; nil ones are ignored. Of a plain status it makes what [FromStatus] does.

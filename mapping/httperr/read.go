@@ -21,7 +21,7 @@ const maxText = 4096
 // FromResponse returns the error that an HTTP response carries, and whether it carries
 // one, by [Parse]. As there, catalogues replace the platform's, and the first that lists
 // a number decides. It does not close the body, and what it has read of it is put back,
-// so that resp.Body can still be read from its beginning.
+// so that resp.Body can still be read from its beginning. Nil carries no error.
 //
 // It reads no more than it takes, and at most [MaxBody]: to the end of the first JSON
 // object, or the first 4 KiB of a text. Below status 400, where most bodies are no

@@ -246,7 +246,7 @@ func (d *Decoder) code(domain []byte, number int32) Code {
 		if c, ok := catalog.Lookup(number); ok {
 			return c
 		}
-		known = catalog.domain
+		known = catalog.Domain()
 	}
 	if known == "" {
 		known = validName(domain)
