@@ -66,7 +66,7 @@ type Format struct {
 	Extract func(reply any) Outcome
 
 	once      sync.Once
-	known     decoded
+	known     settings
 	generated readers[uintptr]                        // by Go type
 	others    readers[protoreflect.MessageDescriptor] // of Go types that stand for many
 }
@@ -92,13 +92,13 @@ const (
 	postDispatchUnknown = "post-dispatch-unknown" // nobody knows
 )
 
-// decoded is the decoder and what belongs to it, made at first use.
-type decoded struct {
+// settings are the catalogues in force and the decoder that knows them, made at first use.
+type settings struct {
 	catalogs []*mapping.Catalog
 	decoder  *mapping.Decoder
 }
 
-func (f *Format) settings() *decoded {
+func (f *Format) settings() *settings {
 	f.once.Do(func() {
 		f.known.catalogs = f.Catalogs
 		if told.NoneIn(f.known.catalogs) {

@@ -228,7 +228,7 @@ func (c Code) Wrapf(cause error, format string, args ...any) *Error {
 	return e
 }
 
-// raise makes a new error one of that code.
+// raise fills in e, which is new, as an error of that code.
 func (e *Error) raise(c Code, cause error, format string, args ...any) {
 	e.code, e.grpc, e.cause, e.around = c, c.GRPCCode(), cause, cause != nil
 	e.setRetry(c.Retry())

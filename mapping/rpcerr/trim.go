@@ -24,8 +24,8 @@ const (
 	MinBudget = 1024
 )
 
-// A quarter of the budget is what a message keeps as long as there is metadata to be
-// trimmed, for in Chinese it costs 13 bytes a character.
+// messageShare says how much of the budget a message keeps as long as there is metadata to
+// be trimmed: a quarter. Not all, for in Chinese it costs 13 bytes a character.
 const messageShare = 4
 
 // fit trims the draft until it fits the budget, in the order that the documentation of

@@ -317,14 +317,14 @@ func scanEntry(b []byte) (key, value []byte) {
 	}
 }
 
-// A texts makes strings of the parts of some bytes. They are parts of one string,
-// unless that is large: whoever keeps one must not keep all of a hostile status.
-type texts struct {
+// substrings makes strings of parts of some bytes. They share one string, unless that is
+// large: whoever keeps one must not keep all of a hostile status.
+type substrings struct {
 	bytes []byte
 	text  string
 }
 
-func (s *texts) of(part []byte) string {
+func (s *substrings) of(part []byte) string {
 	if len(part) == 0 {
 		return ""
 	}
@@ -342,7 +342,7 @@ func (s *texts) of(part []byte) string {
 // As in any protobuf map, the last of two entries with one key counts.
 func scanMetadata(b []byte) []pair {
 	var pairs []pair
-	s := texts{bytes: b}
+	s := substrings{bytes: b}
 	for key, value, rest := nextEntry(b); rest != nil; key, value, rest = nextEntry(rest) {
 		pairs = append(pairs, pair{s.of(key), s.of(value)})
 	}
@@ -359,7 +359,7 @@ func scanMetadata(b []byte) []pair {
 // metadataMap is scanMetadata without the order, nil if there is none.
 func metadataMap(b []byte) map[string]string {
 	var m map[string]string
-	s := texts{bytes: b}
+	s := substrings{bytes: b}
 	for key, value, rest := nextEntry(b); rest != nil; key, value, rest = nextEntry(rest) {
 		if m == nil {
 			m = make(map[string]string)

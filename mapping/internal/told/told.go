@@ -1,5 +1,5 @@
-// Package told makes errors of what a peer told otherwise than by a status: in a reply,
-// in a text, or over HTTP.
+// Package told turns into errors what a peer tells by other means than a status: in a
+// reply, in a text, or over HTTP.
 package told
 
 import (
