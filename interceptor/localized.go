@@ -30,7 +30,8 @@ import (
 //
 // A detail of this type that the error has already is kept, and where the wire budget
 // is tight it is the first thing to go. A header longer than 1000 bytes is not looked
-// at, and where the function panics on one, nothing is attached. Nil is ignored.
+// at, and where the function panics on one, nothing is attached. It may run concurrently.
+// Nil is ignored.
 func WithLocalizedMessage(match func(acceptLanguage string) (tag string)) ServerOption {
 	return serverOption(func(s *server) {
 		if match != nil {

@@ -15,8 +15,8 @@ import (
 // metadata, first for x-request-id, then for the trace id of traceparent (W3C Trace
 // Context). If there is none, an error with a code gets a random id where the server knows
 // more than the client is told: it was raised around a cause, or the client gets only the
-// catalogue's text, of a claimed error or of a code in a text. A function that panics gives
-// none; a nil one is ignored.
+// catalogue's text, of a claimed error or of a code in a text. The function may run
+// concurrently. One that panics gives none; a nil one is ignored.
 func WithRequestID(f func(ctx context.Context) string) ServerOption {
 	return serverOption(func(s *server) {
 		if f != nil {

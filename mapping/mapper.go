@@ -13,7 +13,7 @@ import (
 
 // A Mapper decides what a client gets for the error that a handler returned. The
 // zero value is ready to use. Its fields must not change after the first use; then
-// it is safe for concurrent use.
+// it is safe for concurrent use, as long as the rules and Relay are.
 type Mapper struct {
 	// Rules claim errors of others, in order. A nil rule claims nothing, and neither does
 	// one that panics.

@@ -61,8 +61,8 @@ type Format struct {
 	// another number of success than 0 there is Extract.
 	Success map[string][]mapping.Code
 	// Extract, if set, reads replies in place of the shape, all of them: it is called for
-	// every reply of every method, also for those that are no protobuf messages. An
-	// Outcome without a number is a success.
+	// every reply of every method, also for those that are no protobuf messages, and of
+	// several calls at once. An Outcome without a number is a success.
 	Extract func(reply any) Outcome
 
 	once      sync.Once

@@ -26,7 +26,8 @@ type Row struct {
 	Reason string
 	// GRPC is the gRPC code that the error travels with, never OK.
 	GRPC codes.Code
-	// Retry is the retry hint where the raiser does not know better.
+	// Retry is the retry hint where the raiser does not know better, within the bounds of
+	// its type.
 	Retry Retry
 	// DocumentedMessage is the text that the platform's documentation gives for
 	// the code, if it gives one.

@@ -40,7 +40,7 @@ func (c Code) IsZero() bool { return c.row == nil }
 // is not listed: it has a domain and a number, and nothing else.
 func (c Code) Listed() bool { return c.row != nil && c.row.Reason != "" }
 
-// Domain returns the domain in which the number has its meaning.
+// Domain returns the domain in which the number has its meaning, or "" for the zero Code.
 func (c Code) Domain() string {
 	if c.row == nil {
 		return ""

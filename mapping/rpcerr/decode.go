@@ -10,9 +10,10 @@ import (
 
 // A Decoder reads errors out of received statuses. It holds the catalogues that
 // it knows. The zero value knows none: it still decodes domain, number, reason,
-// class and text of any code.
+// class and text of any code. Its fields must not change after the first use; then it is
+// safe for concurrent use, as long as Parse and Infer are.
 type Decoder struct {
-	// Catalogs are searched in order. Several may be of one domain.
+	// Catalogs are searched in order. Several may be of one domain; nil ones are empty.
 	Catalogs []*Catalog
 	// Parse, if set, looks for a code in the message of a status without details, and
 	// returns the zero Code if it finds none.
