@@ -111,13 +111,22 @@ func (c *client) stream() grpc.StreamClientInterceptor {
 		if c.inBand != nil && c.inBandStreams[method] {
 			return c.openInBand(ctx, desc, cc, method, streamer, opts...)
 		}
-		start := c.now()
-		inner, err := streamer(ctx, desc, cc, method, opts...)
+		s, err := c.open(ctx, desc, cc, method, streamer, opts...)
 		if err != nil {
-			return nil, c.report(ctx, cc, method, start, err)
+			return nil, err
 		}
-		return &clientStream{ClientStream: inner, client: c, ctx: ctx, cc: cc, method: method, start: start, desc: desc}, nil
+		return s, nil
 	}
+}
+
+// open opens a stream, and translates the error where that fails.
+func (c *client) open(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, streamer grpc.Streamer, opts ...grpc.CallOption) (*clientStream, error) {
+	start := c.now()
+	inner, err := streamer(ctx, desc, cc, method, opts...)
+	if err != nil {
+		return nil, c.report(ctx, cc, method, start, err)
+	}
+	return &clientStream{ClientStream: inner, client: c, ctx: ctx, cc: cc, method: method, start: start, desc: desc}, nil
 }
 
 // translate returns the typed form of an error that gRPC returned, as what it is and

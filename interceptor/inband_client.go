@@ -29,16 +29,14 @@ type inBandStream struct {
 
 // openInBand opens a stream whose messages carry codes.
 func (c *client) openInBand(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, streamer grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
-	start := c.now()
 	// gRPC holds on to a stream until its status is read, and nobody reads on after an
 	// error.
 	ctx, cancel := context.WithCancel(ctx)
-	inner, err := streamer(ctx, desc, cc, method, opts...)
+	s, err := c.open(ctx, desc, cc, method, streamer, opts...)
 	if err != nil {
 		cancel()
-		return nil, c.report(ctx, cc, method, start, err)
+		return nil, err
 	}
-	s := &clientStream{ClientStream: inner, client: c, ctx: ctx, cc: cc, method: method, start: start, desc: desc}
 	return &inBandStream{clientStream: s, cancel: cancel, replies: desc.ServerStreams}, nil
 }
 
