@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/openyuanrong/statusmap/mapping"
 	"github.com/openyuanrong/statusmap/mapping/httperr"
@@ -27,7 +28,7 @@ func FuzzParse(f *testing.F) {
 		`{"code":4115,"message":"no f"}`, `{"errorCode":6030,"errorMessage":""}`, `{"error":{"code":1,"message":"x"}}`,
 		`{"code":1003,"message":"m","reason":"R","domain":"d","grpc_code":"ABORTED","retry":{"class":"SAFE","delay_ms":1},"metadata":{"k":"v"},"request_id":"r"}`,
 		`{"code":-1,"message":"x"}`, `{"code":1e400,"message":"\"x\""}`, `{"code":5,"message":"x","details":[]}`, `{"code":2002,"message":{"a":[1]}} {`,
-		`{"code":"X","message":null}`, `{"error":"x"}`, "code: 1003, message: x", "[", `{"metadata":{"\ud800":"\ud800"},"domain":"d","code":5,"message":"x"}`,
+		`{"code":"X","message":null}`, `{"error":"x"}`, "code: 1003, message: x", "no f\xff", "[", `{"metadata":{"\ud800":"\ud800"},"domain":"d","code":5,"message":"x"}`,
 	} {
 		f.Add(500, "4115", "1", body)
 		f.Add(200, "0", "", body)
@@ -59,6 +60,10 @@ func FuzzParse(f *testing.F) {
 			if !utf8.ValidString(text) {
 				t.Errorf("%q is invalid UTF-8", text)
 			}
+		}
+		// A bad byte anywhere would cost all details of the status when gRPC sends it.
+		if _, err := proto.Marshal(e.GRPCStatus().Proto()); err != nil {
+			t.Errorf("the status of %v cannot be sent: %v", e.LogValue(), err)
 		}
 		checkWritten(t, e)
 	})
