@@ -11,8 +11,9 @@
 //	return nil, sdk.InstanceNotFound.Errorf("no instance %q", id).With("instance", id)
 //	return nil, sdk.EtcdOperationError.Wrap(err) // the cause stays in the process
 //
-// The second and the third are an [Error], whose methods are documented in package
-// rpcerr, on which generated catalogues stand.
+// The second and the third are an [Error]. It and [Code] are types of package rpcerr, on
+// which generated catalogues stand: their methods are listed by "go doc" of that package's
+// Error and Code.
 //
 // # Reading an error
 //
@@ -24,6 +25,9 @@
 // status:
 //
 //	if e, ok := mapping.FromError(err); ok { … e.Code(), e.Metadata(), e.Retry() … }
+//
+// The code of a plain status is a guess, which errors.Is finds like any other; Inferred
+// tells.
 //
 // Both know the catalogues sdk and rest ([Catalogs], [Lookup]); a [Decoder] from
 // [NewDecoder] knows yours as well. What a caller may do next, [Advise] says.

@@ -97,7 +97,7 @@ func checkWritten(t *testing.T, e *mapping.Error) {
 	want := new(mapping.Mapper).Map(t.Context(), e)
 	resp := written(e)
 	got, ok := httperr.FromResponse(resp)
-	if !ok || got.GRPCCode() != want.GRPCCode() || got.Message() != want.Message() {
+	if !ok || got.GRPCCode() != want.GRPCCode() || got.Message() != want.Message() || got.RequestID() != want.RequestID() {
 		t.Fatalf("%v\nwritten and read again: %v", want.LogValue(), got.LogValue())
 	}
 	if want.Code().IsZero() {
@@ -105,7 +105,7 @@ func checkWritten(t *testing.T, e *mapping.Error) {
 			t.Fatalf("%v\nwritten and read again: %v", want.LogValue(), got.LogValue())
 		}
 	} else if got.Code() != want.Code() || got.Reason() != want.Reason() || got.Retry() != want.Retry() ||
-		got.RequestID() != want.RequestID() || !maps.Equal(got.Metadata(), want.Metadata()) {
+		!maps.Equal(got.Metadata(), want.Metadata()) {
 		t.Fatalf("%v\nwritten and read again: %v", want.LogValue(), got.LogValue())
 	}
 	if anybody := want.Origin() == mapping.OriginLocal && want.Repeatable(false); got.Repeatable(false) != anybody {

@@ -128,12 +128,14 @@ func (r *reader) told() (told.Error, bool) {
 	if r.saysFine() {
 		return told.Error{}, false
 	}
-	if t, ok := r.platformCode(); ok {
-		t.RequestID = cmp.Or(r.fields.requestID, r.fields.traceID, r.header.Get("X-Request-Id"), r.header.Get("X-Trace-Id"))
+	t, ok := r.platformCode()
+	if ok {
 		t.Metadata = r.fields.metadata
-		return t, true
+	} else if t, ok = r.otherCode(); !ok {
+		return told.Error{}, false
 	}
-	return r.otherCode()
+	t.RequestID = cmp.Or(r.fields.requestID, r.fields.traceID, r.header.Get("X-Request-Id"), r.header.Get("X-Trace-Id"))
+	return t, true
 }
 
 // saysFine reports whether the header says that all went well.

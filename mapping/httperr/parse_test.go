@@ -378,6 +378,8 @@ func TestParseFindsTheRequestID(t *testing.T) {
 		{`{"code":4115,"message":"m"}`, http.Header{"X-Trace-Id": {"r1"}}},
 		{`{"error":{"code":4115,"message":"m"},"trace_id":"r1"}`, nil},
 		{`{"error":{"code":4115,"message":"m","request_id":"r1"},"trace_id":"x"}`, nil},
+		{`{"code":500,"message":"m","grpc_code":"INTERNAL","request_id":"r1"}`, nil}, // without a platform code
+		{"no such page", http.Header{"X-Request-Id": {"r1"}}},
 	} {
 		if e, _ := httperr.Parse(500, test.header, []byte(test.body)); e.RequestID() != "r1" {
 			t.Errorf("%s, %v: request id %q, want r1", test.body, test.header, e.RequestID())

@@ -42,8 +42,8 @@ const (
 // Any error may be given. The client gets what a gRPC client would get, by the zero
 // [mapping.Mapper]; with rules or another policy, give Write what Mapper.Map returns.
 // Only details do not cross. An error without a platform code has the HTTP status as
-// its code, its message and its gRPC code, and nothing else, as over gRPC. For nil nothing
-// is written.
+// its code, its message, its gRPC code and, other than over gRPC, its request id. For nil
+// nothing is written.
 //
 // Unlike the server interceptors Write makes no request id and tells no observer: the
 // cause goes nowhere. Log the error yourself, and give it the id by which the log has it:
@@ -66,12 +66,12 @@ func Write(w http.ResponseWriter, err error) {
 	}
 	e := new(mapping.Mapper).Map(context.Background(), err)
 	status := Status(e.GRPCCode())
-	b := body{Code: int32(status), Message: e.Message(), GRPCCode: code.Code(e.GRPCCode()).String()}
+	b := body{Code: int32(status), Message: e.Message(), GRPCCode: code.Code(e.GRPCCode()).String(), RequestID: e.RequestID()}
 	var inner, after string
 	if !e.Code().IsZero() && !e.Guessed() {
 		b.Code, b.Domain, b.Reason = e.Code().Number(), e.Code().Domain(), e.Reason()
 		b.Retry = &retry{e.Retry().Class.String(), e.Retry().Delay.Milliseconds()}
-		b.Metadata, b.RequestID = e.Metadata(), e.RequestID()
+		b.Metadata = e.Metadata()
 		inner = strconv.Itoa(int(b.Code))
 	}
 	if isRepeatable(e) {

@@ -243,10 +243,15 @@ func TestHTTPRoundTripOfErrorsWithoutACode(t *testing.T) {
 	}
 }
 
-// What a plain status has no place for is not written, for nobody would read it back.
+// Metadata is that of a code; by an id any error is found in logs.
 func TestWriteOfAPlainErrorWithMore(t *testing.T) {
-	body, _ := io.ReadAll(written(rpcerr.Plain(codes.NotFound, "m").With("key", "v").WithRequestID("r1")).Body)
-	if want := `{"code":404,"message":"m","grpc_code":"NOT_FOUND"}` + "\n"; string(body) != want {
+	resp := written(rpcerr.Plain(codes.NotFound, "m").With("key", "v").WithRequestID("r1"))
+	e, ok := httperr.FromResponse(resp)
+	if !ok || !e.Code().IsZero() || e.RequestID() != "r1" || e.Metadata() != nil {
+		t.Errorf("what is read is %v, want the id r1, no code and no metadata", e.LogValue())
+	}
+	body, _ := io.ReadAll(resp.Body)
+	if want := `{"code":404,"message":"m","grpc_code":"NOT_FOUND","request_id":"r1"}` + "\n"; string(body) != want {
 		t.Errorf("the body is %s, want %s", body, want)
 	}
 }

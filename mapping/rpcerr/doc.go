@@ -2,7 +2,16 @@
 // the [Catalog] it belongs to, and the [Error] that a handler raises from it.
 // Generated catalogues stand on this package as generated messages stand on the
 // protobuf runtime. Code that raises or reads errors imports a catalogue and
-// package mapping, and rarely this one.
+// package mapping, and rarely this one, but the methods are documented here:
+//
+//   - to raise an error: [Code.Errorf], [Code.Wrap], [Code.Wrapf] and [Code.With], then
+//     [Error.With], [Error.WithDetails], [Error.RetryAfter], [Error.NotExecuted] and
+//     [Error.DoNotRetry];
+//   - to read one: [Error.Code], [Error.Message], [Error.Metadata], [Error.Retry],
+//     [Error.Repeatable], [Error.RequestID], [Error.Origin], [Error.Inferred],
+//     [Error.Trimmed] and [Error.Attempts], and what a code means: [Code.Describe];
+//   - for interceptors and catalogues: [Error.Seal], [Wire], [Decoder], [Row], [CodeOf] and
+//     [CatalogOf].
 //
 // # Identity
 //

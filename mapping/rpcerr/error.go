@@ -84,8 +84,9 @@ const (
 )
 
 // Plain returns an error without a platform code: a gRPC code and a message for
-// the peer. Details cross with it; metadata and request id do not, for they have no
-// place in a plain status. A grpcCode that is not one of gRPC's 16 error codes becomes
+// the peer. Details cross with it. Metadata does not, for it has no place in a plain
+// status, and a request id only over HTTP. It is for policies such as mapping.Mapper's
+// Relay; a handler may as well return a status error. A grpcCode that is not one of gRPC's 16 error codes becomes
 // Unknown.
 func Plain(grpcCode codes.Code, message string) *Error {
 	if !isErrorCode(grpcCode) {

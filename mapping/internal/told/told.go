@@ -76,8 +76,13 @@ func (t Error) Decode(d *rpcerr.Decoder) *rpcerr.Error {
 		st.Details = t.details()
 	}
 	e, _ := d.FromStatus(status.FromProto(st))
-	if t.Number == 0 && t.Retry.Delay > e.Retry().Delay {
-		e = e.RetryAfter(t.Retry.Delay) // does not change the class
+	if t.Number == 0 {
+		if t.Retry.Delay > e.Retry().Delay {
+			e = e.RetryAfter(t.Retry.Delay) // does not change the class
+		}
+		if t.RequestID != "" { // for which a plain status has no place
+			e = e.WithRequestID(t.RequestID)
+		}
 	}
 	return e
 }
