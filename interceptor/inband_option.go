@@ -79,7 +79,9 @@ func WithInBand(f *inband.Format) ClientOption {
 // which are all that do not send [AnnounceHeader]: a reply of the method's own type
 // carries the error, as [inband.Format.NewReply] says, and the call ends OK. The type
 // is looked up in what is linked in. Where the error cannot be told in a reply, the
-// caller gets the status. Callers that have announced themselves always get it.
+// caller gets the status: one without a code, such as a timeout, one of a code that the
+// format does not list, and any of a method whose reply has no code and message. Callers
+// that have announced themselves always get it.
 //
 // Nil means the zero [inband.Format], which puts the codes of package sdk into replies and
 // no others. A service that returns those of package rest, or its own, has to name the
