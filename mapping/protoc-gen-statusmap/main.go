@@ -131,7 +131,7 @@
 // # What it refuses
 //
 // A catalogue with a mistake generates nothing. All mistakes of a run are
-// reported together, each with file, enum and value.
+// reported together, each with file and line, enum and value.
 package main
 
 import (
