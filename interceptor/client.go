@@ -142,7 +142,7 @@ func (c *client) translate(ctx context.Context, cc *grpc.ClientConn, method stri
 			return typed, err
 		}
 		if isEnd(err) {
-			err = noReply(ctx, cc, method)
+			err = noReply(ctx, repeatsItself(cc, method) || isExhausted(err))
 		}
 	}
 	e, ok := c.decoder.FromError(err)
@@ -162,20 +162,40 @@ func isEnd(err error) bool {
 	if err == io.EOF {
 		return true
 	}
-	x, wraps := err.(interface{ Unwrap() error })
-	return wraps && isExhausted(x, err)
+	last, exhausted := lastOf(err)
+	return exhausted && last == io.EOF
 }
 
-func isExhausted(x interface{ Unwrap() error }, err error) bool {
-	defer func() { _ = recover() }()
-	return x.Unwrap() == io.EOF && strings.HasPrefix(err.Error(), "max retries exhausted: failed after ")
+// lastOf returns what the last attempt of a call came to that gRPC has repeated by itself
+// until no attempt was left, and whether err says so. gRPC does since version 1.81.
+func lastOf(err error) (last error, exhausted bool) {
+	defer func() {
+		if recover() != nil {
+			last, exhausted = nil, false
+		}
+	}()
+	x, wraps := err.(interface{ Unwrap() error })
+	if !wraps || !strings.HasPrefix(err.Error(), "max retries exhausted: failed after ") {
+		return nil, false
+	}
+	return x.Unwrap(), true
+}
+
+// isExhausted reports whether gRPC has repeated a call by itself until no attempt was left,
+// where err or an error in it says so.
+func isExhausted(err error) (exhausted bool) {
+	rpcerr.Walk(err, func(err error) bool {
+		_, exhausted = lastOf(err)
+		return !exhausted
+	})
+	return exhausted
 }
 
 // noReply returns the error of a call that was to have one reply and ended with io.EOF.
-// With older versions of gRPC the server has said OK and sent none. Where gRPC repeats
-// calls, the status may be lost instead.
-func noReply(ctx context.Context, cc *grpc.ClientConn, method string) error {
-	if repeatsItself(cc, method) || ctx.Err() != nil {
+// With older versions of gRPC the server has said OK and sent none. Where gRPC has
+// repeated the call, the status may be lost instead.
+func noReply(ctx context.Context, repeated bool) error {
+	if repeated || ctx.Err() != nil {
 		return lostStatus(ctx)
 	}
 	return status.Error(codes.Internal, "the server ended the call without a reply")
@@ -301,7 +321,7 @@ func (s *clientStream) emptyEnd(m any) error {
 	if s.desc.ServerStreams {
 		return io.EOF
 	}
-	return noReply(s.ctx, nil, s.method)
+	return noReply(s.ctx, false)
 }
 
 // isOfGRPC reports whether gRPC itself has made the stream, which puts its peer into its

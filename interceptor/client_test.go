@@ -734,6 +734,7 @@ func TestLostStatusOfAUnaryCall(t *testing.T) {
 		}{
 			{context.Background(), repeating, io.EOF, lost},
 			{context.Background(), repeating, errExhausted, lost},
+			{context.Background(), plain, errExhausted, lost},
 			{context.Background(), plain, io.EOF, noReply},
 			{context.Background(), nil, io.EOF, noReply},
 			{ended, plain, io.EOF, status.FromContextError(context.Canceled).Err()},

@@ -97,7 +97,7 @@ func (c *unaryCall) run() error {
 		if unsent {
 			e = e.WithOrigin(mapping.OriginUnsent)
 		}
-		wait, gaveUp := c.next(e)
+		wait, gaveUp := c.next(e, err)
 		e = c.label(e, unsent)
 		if gaveUp != "" {
 			c.observe(e, err, 0, gaveUp)
@@ -142,9 +142,11 @@ func (c *unaryCall) keepReply(cause error) error {
 	return &inband.Reply{Reply: proto.Clone(reply), RetryReason: inBand.RetryReason}
 }
 
-// next returns how long to wait before the call is repeated, or why it is not.
-func (c *unaryCall) next(e *mapping.Error) (time.Duration, GaveUp) {
-	if repeatsItself(c.cc, c.method) {
+// next returns how long to wait before the call is repeated, or why it is not, after an
+// attempt that failed with e, made of cause.
+func (c *unaryCall) next(e *mapping.Error, cause error) (time.Duration, GaveUp) {
+	// The policy of an xDS route is not seen before it has run to its end.
+	if repeatsItself(c.cc, c.method) || isExhausted(cause) {
 		c.attempts = 0 // gRPC made them, and does not tell how many
 		return 0, GaveUpOthers
 	}

@@ -120,10 +120,14 @@ func (p RetryPolicy) tokens() (maximum, refill int64) {
 //
 // Where gRPC's own retries are on for a method, because a service config says so,
 // they repeat its calls and this does not, so that the two never multiply: what they
-// leave alone, such as a call whose server has set headers, nobody repeats. That does
-// not hold for policies of an xDS route, which cannot be seen from here, and with
-// grpc.WithDisableRetry a policy keeps both from repeating. Streams are
-// left to gRPC altogether: see [ServiceConfig].
+// leave alone, such as a call whose server has set headers, nobody repeats. With
+// grpc.WithDisableRetry a policy keeps both from repeating. Streams are left to gRPC
+// altogether: see [ServiceConfig].
+//
+// The policy of an xDS route cannot be seen from here. Once it has used up its attempts
+// the call is over, but only gRPC 1.81 and newer tell; with older versions, and where
+// it has attempts left, the two multiply. Calls that xDS drops, or has no route for, count
+// as never left: they are repeated within the budget, although gRPC itself would not.
 //
 // Attempts are made one after the other, with the same context and metadata, and what
 // stands inside must not run several of them at once, as hedging does. The reply is reset before

@@ -757,6 +757,36 @@ func TestNativeRetriesAndOursNeverMultiply(t *testing.T) {
 	c.want(t, 3)
 }
 
+// The policy of an xDS route is in no service config that an interceptor could look at.
+// What gRPC returns when such retries have run out is all that there is to see.
+func TestRetriesThatNoServiceConfigTells(t *testing.T) {
+	limited := status.Convert(sdk.InvokeRateLimited.AsError().RetryAfter(0)).Err()
+	ranOut := fmt.Errorf("max retries exhausted: failed after 3 attempts: %w", limited)
+	for _, tt := range []struct {
+		err  error
+		want int
+	}{
+		{limited, 4},
+		{ranOut, 1},
+		{fmt.Errorf("inside: %w", ranOut), 1},
+	} {
+		var last interceptor.Event
+		observer := interceptor.WithObserver(func(_ context.Context, ev interceptor.Event) { last = ev })
+		calls := 0
+		invoker := func(context.Context, string, any, any, *grpc.ClientConn, ...grpc.CallOption) error {
+			calls++
+			return tt.err
+		}
+		err := interceptor.UnaryClient(observer, interceptor.WithRetry(fast))(stubtest.Context(t), unaryMethod, nil, nil, idle(t, "{}"), invoker)
+		if calls != tt.want || !errors.Is(err, sdk.InvokeRateLimited) {
+			t.Errorf("%v: got %v after %d calls, want %v after %d", tt.err, err, calls, sdk.InvokeRateLimited, tt.want)
+		}
+		if others := last.GaveUp == interceptor.GaveUpOthers; others != (tt.want == 1) || others && last.Attempt != 0 {
+			t.Errorf("%v: gave up because of %q, after %d attempts", tt.err, last.GaveUp, last.Attempt)
+		}
+	}
+}
+
 func TestCallersOptionsKeepWorking(t *testing.T) {
 	var c counted
 	addr := stubtest.Start(t, c.service(func(ctx context.Context, n int) error {
@@ -782,8 +812,6 @@ func TestCallersOptionsKeepWorking(t *testing.T) {
 	}
 }
 
-// TestRetryObeysPushback: what a server says by the trailer about repeating the call counts
-// more than what its error, or the lack of one, lets a client think.
 // What an attempt has left in the caller's variables does not outlive it.
 func TestCallersOptionsAreOfTheLastAttempt(t *testing.T) {
 	attempts := 0
@@ -815,6 +843,8 @@ func TestCallersOptionsAreOfTheLastAttempt(t *testing.T) {
 	}
 }
 
+// TestRetryObeysPushback: what a server says by the trailer about repeating the call counts
+// more than what its error, or the lack of one, lets a client think.
 func TestRetryObeysPushback(t *testing.T) {
 	down := status.Error(codes.Unavailable, "down")
 	for _, test := range []struct {
