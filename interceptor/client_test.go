@@ -55,11 +55,13 @@ func TestTypedErrorIsAStatusError(t *testing.T) {
 
 // TestContextErrors: however a call is ended by time or by hand, errors.Is finds it.
 func TestContextErrors(t *testing.T) {
-	var sent error // nil: block until the client gives up
+	// What the handler returns, nil to block until the client gives up. A handler whose
+	// client has given up may only begin when the next test runs.
+	var sent atomic.Pointer[error]
 	started := make(chan struct{}, 1)
 	addr := stubtest.Start(t, stubtest.Each(func(ctx context.Context) error {
-		if sent != nil {
-			return sent
+		if err := *sent.Load(); err != nil {
+			return err
 		}
 		select {
 		case started <- struct{}{}:
@@ -84,7 +86,7 @@ func TestContextErrors(t *testing.T) {
 		{"cancellation by the server", fmt.Errorf("x: %w", context.Canceled), 0, false, context.Canceled, codes.Canceled},
 		{"status of the server", status.Error(codes.DeadlineExceeded, "slow"), 0, false, context.DeadlineExceeded, codes.DeadlineExceeded},
 	} {
-		sent = test.sent
+		sent.Store(&test.sent)
 		for _, shape := range stubtest.Shapes() {
 			ctx, cancel := context.WithCancel(base)
 			if test.deadline != 0 {
