@@ -2,6 +2,8 @@ package interceptor_test
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"google.golang.org/grpc"
@@ -33,6 +35,19 @@ func decoded(t *testing.T, err error) *mapping.Error {
 		t.Fatalf("FromError(%v) found nothing", err)
 	}
 	return e
+}
+
+// socket returns the path of a socket that nobody listens on, or ever will but the test
+// itself. A TCP port is not like that: as soon as no listener holds it, another process may
+// get it.
+func socket(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "") // shorter than t.TempDir, for paths of sockets are
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return filepath.Join(dir, "s")
 }
 
 var errSecret = errors.New("secret: password=hunter2")

@@ -183,18 +183,10 @@ func TestRetryOutsideATypedError(t *testing.T) {
 
 // A loop by Advise ends when the time is over, also where the call never left.
 func TestAdviseEndsWithTheDeadline(t *testing.T) {
-	lis, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := lis.Addr().String()
-	if err := lis.Close(); err != nil { // nobody listens there
-		t.Fatal(err)
-	}
-	conn := stubtest.Dial(t, addr, ours(fast)...)
+	conn := stubtest.Dial(t, "unix:"+socket(t), ours(fast)...)
 	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
 	defer cancel()
-	err = unaryCall(ctx, conn, grpc.WaitForReady(true))
+	err := unaryCall(ctx, conn, grpc.WaitForReady(true))
 	if next, _ := mapping.Advise(err, true); status.Code(err) != codes.DeadlineExceeded || next != mapping.GiveUp {
 		t.Errorf("after %v the advice is to %v, want to give up", err, next)
 	}

@@ -57,9 +57,9 @@ func TestPushback(t *testing.T) {
 		{name: "unknown error on an idempotent method", err: errors.New("?"), idempotent: true, want: []string{"1000"}},
 		{name: "unknown error on another", err: errors.New("?"), want: nil},
 
-		{name: "delay longer than the deadline", err: sdk.InsufficientDiskSpace, idempotent: true, deadline: 2 * time.Second, want: []string{"-1"}},
+		{name: "delay longer than the deadline", err: sdk.InsufficientDiskSpace.AsError().RetryAfter(25 * time.Second), idempotent: true, deadline: 20 * time.Second, want: []string{"-1"}},
 		{name: "delay that leaves no time for the call", err: sdk.InvokeRateLimited.AsError().RetryAfter(28 * time.Second), want: []string{"-1"}},
-		{name: "delay longer than the deadline, code not listed", err: rest.SaveFileError, deadline: 500 * time.Millisecond, want: nil},
+		{name: "delay longer than the deadline, code not listed", err: rest.SaveFileError.AsError().RetryAfter(25 * time.Second), deadline: 20 * time.Second, want: nil},
 
 		{name: "NEVER, UNAVAILABLE", err: sdk.InnerCommunication.AsError().DoNotRetry(), idempotent: true, want: []string{"-1"}},
 		{name: "NEVER, RESOURCE_EXHAUSTED", err: rest.AliasOutOfLimit, idempotent: true, want: []string{"-1"}},
@@ -190,13 +190,13 @@ func TestPushbackWithinAHandlersTimeout(t *testing.T) {
 		cancel()
 		return ctx
 	}
-	handler := stubtest.Each(func(context.Context) error { return sdk.InvokeRateLimited.AsError().RetryAfter(2 * time.Second) })
+	handler := stubtest.Each(func(context.Context) error { return sdk.InvokeRateLimited.AsError().RetryAfter(20 * time.Second) })
 	conn := stubtest.Dial(t, stubtest.Start(t, handler, append([]grpc.ServerOption{
 		grpc.ChainUnaryInterceptor(func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, h grpc.UnaryHandler) (any, error) {
 			return h(ended(ctx), req)
 		}),
 	}, interceptor.ServerOptions()...)...))
-	for timeout, want := range map[time.Duration]string{time.Minute: "2000", 2 * time.Second: "-1"} {
+	for timeout, want := range map[time.Duration]string{time.Minute: "20000", 20 * time.Second: "-1"} {
 		ctx, cancel := context.WithTimeout(stubtest.Context(t), timeout)
 		defer cancel()
 		var trailer metadata.MD

@@ -459,38 +459,52 @@ func TestCutBeforeAnythingLeft(t *testing.T) {
 // With nothing but defaults on both sides, the waits are long enough for gRPC to
 // connect anew to a server that was not there.
 func TestRefusedConnection(t *testing.T) {
-	lis, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := lis.Addr().String()
-	_ = lis.Close()
-
+	path := socket(t)
 	var c counted
 	srv := grpc.NewServer(interceptor.ServerOptions()...)
 	testgrpc.RegisterTestServiceServer(srv, c.service(failTimes(0, nil)))
 	t.Cleanup(srv.Stop)
-	var once sync.Once
-	serve := func() {
-		lis, err := net.Listen("tcp", addr)
+	serve := sync.OnceFunc(func() {
+		lis, err := net.Listen("unix", path)
 		if err != nil {
 			t.Error(err)
 			return
 		}
 		go func() { _ = srv.Serve(lis) }()
-	}
-	conn := stubtest.Dial(t, addr, interceptor.DialOptions(
+	})
+	// gRPC connects again after this time at the latest.
+	longest := time.Duration(float64(backoff.DefaultConfig.BaseDelay) * (1 + backoff.DefaultConfig.Jitter))
+	var waited time.Duration
+	var conn *grpc.ClientConn
+	opts := interceptor.DialOptions(
 		interceptor.WithRetry(interceptor.RetryPolicy{}),
-		interceptor.WithObserver(func(_ context.Context, ev interceptor.Event) {
+		interceptor.WithObserver(func(ctx context.Context, ev interceptor.Event) {
 			if ev.Error.Origin() != mapping.OriginUnsent || !ev.Retrying {
 				t.Errorf("attempt %d: origin %v, retrying %v, want an unsent one that is repeated", ev.Attempt, ev.Error.Origin(), ev.Retrying)
 			}
-			once.Do(serve)
-		}))...)
-	if err := unaryCall(stubtest.Context(t), conn); err != nil {
+			serve()
+			if waited += ev.Wait; waited > longest {
+				awaitReady(ctx, conn) // on a slow machine it takes a while longer
+			}
+		}))
+	conn, err := grpc.NewClient("unix:"+path, append(opts, grpc.WithTransportCredentials(insecure.NewCredentials()))...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	if err := unaryCall(stubtest.Context(t), testgrpc.NewTestServiceClient(conn)); err != nil {
 		t.Errorf("got %v, want success", err)
 	}
 	c.want(t, 1)
+}
+
+// awaitReady waits until there is a connection, but not beyond the end of the context.
+func awaitReady(ctx context.Context, conn *grpc.ClientConn) {
+	for state := conn.GetState(); state != connectivity.Ready; state = conn.GetState() {
+		if !conn.WaitForStateChange(ctx, state) {
+			return
+		}
+	}
 }
 
 // An attempt that never left says nothing about those before it.
@@ -503,7 +517,8 @@ func TestUnsentIsOfTheWholeCall(t *testing.T) {
 		}
 		return sdk.InvokeRateLimited.AsError().RetryAfter(0)
 	}))
-	lis, err := net.Listen("tcp", "127.0.0.1:0")
+	path := socket(t)
+	lis, err := net.Listen("unix", path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -514,7 +529,7 @@ func TestUnsentIsOfTheWholeCall(t *testing.T) {
 		srv.Stop() // after the first answer
 		conn.WaitForStateChange(ctx, connectivity.Ready)
 	}))
-	conn, err = grpc.NewClient(lis.Addr().String(), append(opts, grpc.WithTransportCredentials(insecure.NewCredentials()))...)
+	conn, err = grpc.NewClient("unix:"+path, append(opts, grpc.WithTransportCredentials(insecure.NewCredentials()))...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -537,10 +552,10 @@ func TestUnsentIsOfTheWholeCall(t *testing.T) {
 // With nothing but default policies a call survives that its server goes down in the
 // middle of it and is away for a moment.
 func TestSurvivesARestart(t *testing.T) {
-	const away = 200 * time.Millisecond
 	bothClients(t, interceptor.RetryPolicy{}, true, func(t *testing.T, opts []grpc.DialOption) {
 		var c counted
-		lis, err := net.Listen("tcp", "127.0.0.1:0")
+		path := socket(t)
+		lis, err := net.Listen("unix", path)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -556,32 +571,41 @@ func TestSurvivesARestart(t *testing.T) {
 		testgrpc.RegisterTestServiceServer(second, c.service(failTimes(0, nil)))
 		t.Cleanup(second.Stop)
 		go func() { _ = first.Serve(lis) }()
-		restarted := make(chan struct{})
+		stopped := make(chan struct{})
 		go func() {
-			defer close(restarted)
+			defer close(stopped)
 			<-stop
 			first.Stop()
-			time.Sleep(away)
-			lis, err := net.Listen("tcp", lis.Addr().String())
+		}()
+		restart := sync.OnceFunc(func() {
+			lis, err := net.Listen("unix", path)
 			if err != nil {
 				t.Error(err)
 				return
 			}
 			go func() { _ = second.Serve(lis) }()
-		}()
-		if err := unaryCall(stubtest.Context(t), stubtest.Dial(t, lis.Addr().String(), opts...)); err != nil {
+		})
+		// It is away until somebody has called in vain.
+		opts = append(opts, grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
+			conn, err := new(net.Dialer).DialContext(ctx, "unix", path)
+			if err != nil {
+				restart()
+			}
+			return conn, err
+		}))
+		if err := unaryCall(stubtest.Context(t), stubtest.Dial(t, "unix:"+path, opts...)); err != nil {
 			t.Errorf("got %v, want success", err)
 		}
 		c.want(t, 2)
-		<-restarted
+		<-stopped
 	})
 }
 
 func TestDelayBeyondTheDeadline(t *testing.T) {
-	const deadline = 3 * time.Second // which passes only for a client that waits
+	const deadline = 20 * time.Second // which passes only for a client that waits
 	bothClients(t, interceptor.RetryPolicy{}, true, func(t *testing.T, opts []grpc.DialOption) {
 		var c counted
-		addr := stubtest.Start(t, c.service(failTimes(100, sdk.InvokeRateLimited.AsError().RetryAfter(5*time.Second))), interceptor.ServerOptions()...)
+		addr := stubtest.Start(t, c.service(failTimes(100, sdk.InvokeRateLimited.AsError().RetryAfter(25*time.Second))), interceptor.ServerOptions()...)
 		conn := stubtest.Dial(t, addr, opts...)
 		ctx, cancel := context.WithTimeout(stubtest.Context(t), deadline)
 		defer cancel()

@@ -204,7 +204,7 @@ func TestParseTextTakesLinearTime(t *testing.T) {
 		for _, text := range []string{text, text + strings.Repeat(" ", 1<<20)} {
 			start := time.Now()
 			_, _, _ = mapping.ParseText(text)
-			if d := time.Since(start); d > 2*time.Second {
+			if d := time.Since(start); d > 20*time.Second { // quadratic time is minutes
 				t.Errorf("%d KiB of %q takes %v", len(text)>>10, unit, d)
 			}
 		}

@@ -198,12 +198,7 @@ func TestRunPartialStream(t *testing.T) {
 
 func TestRunUnreachable(t *testing.T) {
 	t.Parallel()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := listener.Addr().String()
-	listener.Close()
+	const addr = "127.0.0.1:1" // a port that no other test is given
 	status, _, stderr := typed(t, addr, "list")
 	if status != cli.Failed || !strings.HasPrefix(stderr, "no server at "+addr) || !strings.Contains(stderr, "go run ./examples/server") {
 		t.Errorf("exit status %d, stderr %q, want %d and how to start a server", status, stderr, cli.Failed)
