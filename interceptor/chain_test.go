@@ -248,3 +248,63 @@ func TestPassedOn(t *testing.T) {
 		})
 	}
 }
+
+// TestHintOfAnother: who raises an error around a received one, with its hint, vouches for
+// class SAFE, unless the hint stays the word of the service that gave it.
+func TestHintOfAnother(t *testing.T) {
+	leaf := stubtest.Start(t, stubtest.Each(func(context.Context) error {
+		return sdk.ResourceNotEnough.Errorf("full").RetryAfter(time.Millisecond)
+	}), interceptor.ServerOptions()...)
+	ctx, next := stubtest.Context(t), stubtest.Dial(t, leaf, interceptor.DialOptions()...)
+	for _, test := range []struct {
+		name   string
+		around func(*mapping.Error) *mapping.Error
+		want   int
+	}{
+		{"its own", func(e *mapping.Error) *mapping.Error {
+			return sdk.InnerCommunication.Wrap(e).WithRetry(e.Retry())
+		}, 4},
+		{"another's", func(e *mapping.Error) *mapping.Error {
+			return sdk.InnerCommunication.Wrap(e).WithRetry(e.Retry()).WithOrigin(e.Origin())
+		}, 1},
+	} {
+		var c counted
+		mid := stubtest.Start(t, c.service(func(ctx context.Context, _ int) error {
+			e, _ := mapping.FromError(unaryCall(ctx, next))
+			return test.around(e)
+		}), interceptor.ServerOptions()...)
+		e := typed(t, unaryCall(ctx, stubtest.Dial(t, mid, ours(fast)...)))
+		if want := (mapping.Retry{Class: mapping.Safe, Delay: time.Millisecond}); e.Code() != sdk.InnerCommunication || e.Retry() != want {
+			t.Errorf("%s: got %v, %v, want %v, %v", test.name, e.Code(), e.Retry(), sdk.InnerCommunication, want)
+		}
+		c.want(t, test.want)
+	}
+}
+
+// TestTrailersOfAnotherCall: among the trailers of a call are its status and what its server
+// says about repeating it. A service that copies them says it of the call to itself.
+func TestTrailersOfAnotherCall(t *testing.T) {
+	leaf := stubtest.Start(t, stubtest.Each(func(context.Context) error { return sdk.InvokeRateLimited }), interceptor.ServerOptions()...)
+	ctx, next := stubtest.Context(t), stubtest.Dial(t, leaf, interceptor.DialOptions()...)
+	for copies, want := range map[bool]struct {
+		code     mapping.Code
+		pushback []string
+	}{
+		false: {},
+		true:  {sdk.InvokeRateLimited, []string{"1000"}},
+	} {
+		mid := stubtest.Start(t, stubtest.Each(func(ctx context.Context) error {
+			var trailer metadata.MD
+			_ = unaryCall(ctx, next, grpc.Trailer(&trailer))
+			if copies {
+				_ = grpc.SetTrailer(ctx, trailer)
+			}
+			return status.Error(codes.ResourceExhausted, "too many requests")
+		}), interceptor.ServerOptions()...)
+		var trailer metadata.MD
+		e := typed(t, unaryCall(ctx, stubtest.Dial(t, mid, interceptor.DialOptions()...), grpc.Trailer(&trailer)))
+		if got := trailer.Get(pushbackKey); e.Code() != want.code || !slices.Equal(got, want.pushback) {
+			t.Errorf("copies %v: got code %v and trailer %s = %q, want %v and %q", copies, e.Code(), pushbackKey, got, want.code, want.pushback)
+		}
+	}
+}

@@ -9,7 +9,8 @@ import (
 
 // WithObserver calls f once for each gRPC error that a call ends with: on the server
 // after it was mapped, on the client after it was decoded. Of a client stream that
-// nobody receives from to its end, nothing is seen. With [WithRetry] it is
+// nobody receives from to its end, nothing is seen; of one on which sending fails
+// otherwise than receiving, both. With [WithRetry] it is
 // also called for each attempt that is about to be repeated, with Event.Retrying set.
 // Calls that succeed are not observed. Observers run on the goroutine of the call, so
 // they must be quick, and may run concurrently; several are called in order. One that

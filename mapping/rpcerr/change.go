@@ -108,7 +108,9 @@ func validRequestID(id string) string {
 // the delay is brought within its bounds as by [Error.RetryAfter]. Who raises an error
 // says RetryAfter, [Error.NotExecuted] or [Error.DoNotRetry]. What a service in the middle
 // has passed on stays that, whatever the hint ([Error.Repeatable]); only NotExecuted says
-// that nothing was executed on this side either.
+// that nothing was executed on this side either. But of an error that is raised here, around
+// a received one perhaps, class [Safe] is this service's own word, unless
+// [Error.WithOrigin] says whose it is.
 func (e *Error) WithRetry(hint Retry) *Error {
 	if e == nil {
 		return nil
