@@ -24,7 +24,8 @@ const pushbackKey = "grpc-retry-pushback-ms"
 // The trailer has the delay where the call may be repeated and the delay fits the
 // caller's deadline; it is -1 for codes that retry policies list (UNAVAILABLE,
 // RESOURCE_EXHAUSTED, ABORTED) where it may not; else, and with a status that has no code
-// of a catalogue, there is none. One that a
+// of a catalogue, there is none. So a policy that lists further codes, as one that comes by
+// xDS may, repeats calls that fail with these whatever their errors say. A trailer that a
 // handler has set stays, and no second one is added. gRPC does not retry calls on
 // which the handler, or an interceptor, has set response headers.
 func WithoutPushback() ServerOption {

@@ -123,6 +123,20 @@ func TestNoPushbackForAGuess(t *testing.T) {
 	}
 }
 
+// With a code that policies should not list nothing is said, so that one which lists it goes
+// by the code alone.
+func TestPolicyWithFurtherCodes(t *testing.T) {
+	const policy = `{"methodConfig":[{"name":[{}],"retryPolicy":{"maxAttempts":3,"initialBackoff":"0.001s","maxBackoff":"0.001s","backoffMultiplier":1,"retryableStatusCodes":["INTERNAL","UNAVAILABLE"]}}]}`
+	for code, want := range map[mapping.Code]int{sdk.InnerSystemError: 3, sdk.InnerCommunication: 1} { // IDEMPOTENT both
+		var c counted
+		addr := stubtest.Start(t, c.service(failTimes(100, code)), interceptor.ServerOptions()...)
+		if err := unaryCall(stubtest.Context(t), stubtest.Dial(t, addr, grpc.WithDefaultServiceConfig(policy))); err == nil {
+			t.Errorf("%v: the call succeeded", code)
+		}
+		c.want(t, want)
+	}
+}
+
 func TestPushbackOfTheHandlerStands(t *testing.T) {
 	handler := stubtest.Each(func(ctx context.Context) error {
 		if err := grpc.SetTrailer(ctx, metadata.Pairs(pushbackKey, "123", "other", "kept")); err != nil {

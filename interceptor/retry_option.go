@@ -132,9 +132,9 @@ func (p RetryPolicy) tokens() (maximum, refill int64) {
 // Attempts are made one after the other, with the same context and metadata, and what
 // stands inside must not run several of them at once, as hedging does. The reply is reset before
 // each, and what grpc.Header, grpc.Trailer and grpc.Peer return is that of the last
-// attempt; grpc.OnFinish runs for each. The timeout of a service config, unlike the
-// deadline of a context, bounds each attempt alone; servers take it for the caller's
-// deadline, and forbid to repeat the call if the delay is longer.
+// attempt; grpc.OnFinish runs for each. The timeout of a service config or of an xDS
+// route, unlike the deadline of a context, bounds each attempt alone; servers take it for
+// the caller's deadline, and forbid to repeat the call if the delay is longer.
 func WithRetry(policy RetryPolicy) ClientOption {
 	return clientOption(func(c *client) { c.retry = newRetrier(policy) })
 }
