@@ -28,7 +28,9 @@ func Announce() grpc.DialOption { return grpc.WithPerRPCCredentials(announcement
 // WithoutAnnouncement makes [DialOptions] leave out [Announce]. It saves a little on
 // every call. With servers that have [WithInBandReplies] on, such a client is taken for
 // one that does not understand statuses: it gets errors in replies of calls that
-// succeed, and needs [WithInBand] to see them.
+// succeed, and needs [WithInBand] to see them. A proxy that passes on the headers of its
+// callers has to have it: announcing itself it would get statuses for those who do not
+// understand them.
 func WithoutAnnouncement() ClientOption {
 	return clientOption(func(c *client) { c.withoutAnnouncement = true })
 }

@@ -773,3 +773,33 @@ func BenchmarkInBandSuccess(b *testing.B) {
 		})
 	}
 }
+
+// A proxy passes on what its callers announce. One that announces itself speaks for those
+// who do not understand statuses.
+func TestProxyAnnouncesForItsCallers(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		proxy []interceptor.ClientOption
+		dial  []grpc.DialOption
+		reply bool
+	}{
+		{"an old caller", []interceptor.ClientOption{interceptor.WithoutAnnouncement()}, nil, true},
+		{"a new caller", []interceptor.ClientOption{interceptor.WithoutAnnouncement()}, interceptor.DialOptions(), false},
+		{"an old caller of a proxy that announces itself", nil, nil, false},
+	} {
+		server := replying(newServer).start(t, interceptor.ServerOptions(interceptor.WithInBandReplies(nil)), interceptor.DialOptions(test.proxy...)...)
+		proxy := replying(func(ctx context.Context) ([]proto.Message, error) {
+			headers, _ := metadata.FromIncomingContext(ctx)
+			reply := new(testgrpc.EchoStatus)
+			err := server.Invoke(metadata.NewOutgoingContext(ctx, headers), topMethod, new(testgrpc.SimpleRequest), reply)
+			return []proto.Message{reply}, err
+		}).start(t, nil, test.dial...)
+		messages, err := call(t, proxy, topMethod)
+		if got := err == nil && len(messages) == 1 && messages[0].GetCode() == sdk.InstanceNotFound.Number(); got != test.reply {
+			t.Errorf("%s got %v, %v; in a reply: %v, want %v", test.name, messages, err, got, test.reply)
+		}
+		if !test.reply && status.Code(err) != codes.NotFound {
+			t.Errorf("%s got %v, want the status", test.name, err)
+		}
+	}
+}

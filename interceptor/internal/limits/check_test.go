@@ -94,7 +94,7 @@ func checkEveryCode(t *testing.T, target string, budget int, r reader, dial ...g
 			t.Run(r.name+", "+shape.Name+name, func(t *testing.T) {
 				conns := new(connections)
 				client := stubtest.Dial(t, target, append(append([]grpc.DialOption{grpc.WithStatsHandler(conns)}, r.dial...), dial...)...)
-				ctx := stubtest.Context(t)
+				ctx := t.Context() // hundreds of calls take their time on a slow machine
 				innocent := startInnocents(ctx, t, client)
 				queue := make(chan mapping.Code)
 				var callers sync.WaitGroup
