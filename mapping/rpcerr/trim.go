@@ -64,16 +64,20 @@ func (d *draft) fits(budget int) bool {
 // below the budget, or, while they are trimmed, above it, and need no exact figure.
 func (d *draft) bounds() (low, high int) {
 	const framing = 256 // our type URLs, tags, and all fixed-size fields
-	const perEntry = 32 // tags and sizes of a metadata entry
+	// The three tags of a metadata entry, and its three sizes, of one byte or of up to three;
+	// what is longer than these can say is beyond any budget.
+	const leastEntry, mostEntry = 3 + 3*1, 3 + 3*3
 	const fixed = fixedSize + len("16") + messageOverhead + detailsOverhead
-	text := len(d.message)
+	text, entries := len(d.message), 0
 	if !d.code.IsZero() {
+		entries = len(d.metadata)
 		text += 2*len(d.code.Domain()) + len(d.reason) + len(d.requestID)
 		for i := range d.metadata {
 			text += len(d.metadata[i].key) + len(d.metadata[i].value)
 		}
 	}
-	high = fixed + 3*len(d.message) + base64Size(framing+perEntry*len(d.metadata)+text)
+	high = fixed + 3*len(d.message) + base64Size(framing+mostEntry*entries+text)
+	text += leastEntry * entries
 	if len(d.foreign) == 0 {
 		if d.code.IsZero() {
 			return len(d.message), high // it is in one header only
