@@ -182,13 +182,19 @@ func (e *Error) MetadataValue(key string) string {
 	if e == nil {
 		return ""
 	}
+	value, _ := e.entry(key)
+	return value
+}
+
+// entry returns the value of the metadata entry of that key, and whether there is one.
+func (e *Error) entry(key string) (value string, ok bool) {
 	if e.received != nil {
 		return metadataValue(e.googleInfo(), key)
 	}
 	if i, ok := search(e.metadata, key); ok {
-		return e.metadata[i].value
+		return e.metadata[i].value, true
 	}
-	return ""
+	return "", false
 }
 
 // Retry returns who may repeat the call, and when: for an error of this process the hint

@@ -119,7 +119,7 @@ func (e *Error) withCodeInMetadata() *Error {
 	if e.said().IsZero() {
 		return e
 	}
-	if _, taken := e.Metadata()[codeKey]; taken {
+	if _, taken := e.entry(codeKey); taken {
 		return e
 	}
 	number := strconv.Itoa(int(e.code.Number()))

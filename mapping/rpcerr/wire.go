@@ -369,15 +369,16 @@ func metadataMap(b []byte) map[string]string {
 	return m
 }
 
-// metadataValue returns the value of one key, "" if there is none.
-func metadataValue(b []byte, want string) string {
-	var found []byte
+// metadataValue returns the value of one key, and whether there is one.
+func metadataValue(b []byte, want string) (found string, ok bool) {
+	var last []byte
+	mended := strings.ContainsRune(want, utf8.RuneError) // else a key is not the same after mending either
 	for key, value, rest := nextEntry(b); rest != nil; key, value, rest = nextEntry(rest) {
-		if string(key) == want || str.Valid(string(key)) == want {
-			found = value
+		if string(key) == want || mended && str.Valid(string(key)) == want {
+			last, ok = value, true
 		}
 	}
-	return str.Valid(string(found))
+	return str.Valid(string(last)), ok
 }
 
 // scanRetryInfo reads the delay of a google.rpc.RetryInfo, 0 if it has none or a

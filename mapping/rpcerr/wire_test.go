@@ -324,7 +324,7 @@ func checkScanned(t *testing.T, b []byte) {
 		t.Errorf("in order the metadata is %v, as a map %v", pairs, m)
 	}
 	for i, p := range pairs {
-		if got := metadataValue(b, p.key); got != p.value {
+		if got, ok := metadataValue(b, p.key); got != p.value || !ok {
 			t.Errorf("value of %q is %q, want %q", p.key, got, p.value)
 		}
 		if !utf8.ValidString(p.key) || !utf8.ValidString(p.value) {
@@ -334,8 +334,9 @@ func checkScanned(t *testing.T, b []byte) {
 			t.Errorf("%q comes after %q", p.key, pairs[i-1].key)
 		}
 	}
-	if _, ok := m["absent"]; !ok && metadataValue(b, "absent") != "" {
-		t.Errorf("the value of an absent key is %q", metadataValue(b, "absent"))
+	_, in := m["absent"]
+	if got, ok := metadataValue(b, "absent"); ok != in || !ok && got != "" {
+		t.Errorf("the value of the key \"absent\" is %q, %v", got, ok)
 	}
 	if scanRetryInfo(b) < 0 {
 		t.Errorf("negative delay %v", scanRetryInfo(b))
