@@ -56,9 +56,8 @@ func (s *server) localized(ctx context.Context, e *mapping.Error) []proto.Messag
 	if tag == "" {
 		return nil
 	}
-	text, english := e.Code().Describe(tag), e.Code().Describe("en")
-	if text == english {
+	if e.Code().Description(tag) == e.Code().Description("en") {
 		tag = "en" // the catalogue has no other
 	}
-	return []proto.Message{&errdetails.LocalizedMessage{Locale: tag, Message: text}}
+	return []proto.Message{&errdetails.LocalizedMessage{Locale: tag, Message: e.Code().Describe(tag)}}
 }
