@@ -1,7 +1,6 @@
 package interceptor_test
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
@@ -22,6 +22,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protodesc"
 	"google.golang.org/protobuf/reflect/protoregistry"
+	"google.golang.org/protobuf/testing/protocmp"
 	"google.golang.org/protobuf/types/descriptorpb"
 
 	"github.com/openyuanrong/statusmap/gen/sdk"
@@ -87,11 +88,11 @@ func declareSampleMethod(tb testing.TB) {
 }
 
 // incoming returns a context as a server of grpc-go makes it, with the headers that
-// every call has.
-func incoming() context.Context {
-	return metadata.NewIncomingContext(context.Background(), metadata.Pairs(
+// every call has, and others.
+func incoming(headers ...string) context.Context {
+	return metadata.NewIncomingContext(context.Background(), metadata.Pairs(append([]string{
 		":authority", "127.0.0.1:50051", "content-type", "application/grpc",
-		"user-agent", "grpc-go/1.67.0", "grpc-accept-encoding", "gzip"))
+		"user-agent", "grpc-go/1.67.0", "grpc-accept-encoding", "gzip"}, headers...)...))
 }
 
 var (
@@ -154,7 +155,9 @@ func BenchmarkSentinel(b *testing.B) {
 }
 
 // BenchmarkEncode: the sample error to the error handed to grpc-go; "wrapped" has it
-// under two %w; "made" includes what the handler does to make it.
+// under two %w; "made" includes what the handler does to make it. "request" has the
+// headers of a real call, in which both look for a request id, and "call" takes the
+// trailer too, which naive does not send.
 func BenchmarkEncode(b *testing.B) {
 	withHeap(b)
 	declareSampleMethod(b)
@@ -166,12 +169,14 @@ func BenchmarkEncode(b *testing.B) {
 		ctx  context.Context
 		h    grpc.UnaryHandler
 	}{
-		{"naive", naiveUnaryServer, incoming(), returning(naiveSample(1))},
+		{"naive", naiveUnaryServer, context.Background(), returning(naiveSample(1))},
 		{"statusmap", ours, context.Background(), returning(sample(1))},
+		{"naive-request", naiveOfRequest, incoming(), returning(naiveSample(1))},
 		{"statusmap-request", ours, incoming(), returning(sample(1))},
-		{"naive-wrapped", naiveUnaryServer, incoming(), returning(wrap(naiveSample(1)))},
+		{"statusmap-call", ours, inCall(incoming()), returning(sample(1))},
+		{"naive-wrapped", naiveUnaryServer, context.Background(), returning(wrap(naiveSample(1)))},
 		{"statusmap-wrapped", ours, context.Background(), returning(wrap(sample(1)))},
-		{"naive-made", naiveUnaryServer, incoming(), func(context.Context, any) (any, error) { return nil, naiveSample(1) }},
+		{"naive-made", naiveUnaryServer, context.Background(), func(context.Context, any) (any, error) { return nil, naiveSample(1) }},
 		{"statusmap-made", ours, context.Background(), func(context.Context, any) (any, error) { return nil, sample(1) }},
 	} {
 		b.Run(c.name, func(b *testing.B) {
@@ -305,7 +310,7 @@ func BenchmarkSuccess(b *testing.B) {
 	streamInfo := &grpc.StreamServerInfo{FullMethod: sampleMethod}
 	unaryServer, streamServer := interceptor.UnaryServer(), interceptor.StreamServer()
 	unaryClient, streamClient := interceptor.UnaryClient(), interceptor.StreamClient()
-	stream := new(serverStream)
+	stream := &serverStream{ctx: ctx}
 	for _, c := range []struct {
 		name      string
 		bare, via func() (any, error)
@@ -360,9 +365,12 @@ func drain(s grpc.ClientStream, err error) error {
 	return err
 }
 
-type serverStream struct{ grpc.ServerStream }
+type serverStream struct {
+	grpc.ServerStream
+	ctx context.Context
+}
 
-func (*serverStream) Context() context.Context { return context.Background() }
+func (s *serverStream) Context() context.Context { return s.ctx }
 
 // A contender is a server and a connection to it over TCP loopback.
 type contender struct {
@@ -447,7 +455,7 @@ func paired(b *testing.B, contenders []contender) {
 	b.ReportMetric(0, "ns/op")
 }
 
-func median[T cmp.Ordered](v []T) T {
+func median(v []float64) float64 {
 	v = slices.Clone(v)
 	slices.Sort(v)
 	return v[len(v)/2]
@@ -497,21 +505,24 @@ func BenchmarkEndToEnd(b *testing.B) {
 }
 
 // TestSample holds the sample to what the benchmarks say of it, and both ways of
-// writing it to the same bytes.
+// writing it to the same contents in as many bytes: the order of a map's entries is all
+// in which generated messages may differ.
 func TestSample(t *testing.T) {
 	declareSampleMethod(t)
 	if got := len(sampleMessage); got != 54 {
 		t.Errorf("the message has %d bytes, want 54", got)
 	}
-	size := func(in grpc.UnaryServerInterceptor, err error) int {
-		return proto.Size(encodeWith(in, context.Background(), returning(err)).Proto())
+	ours := encodeWith(interceptor.UnaryServer(), context.Background(), returning(sample(1))).Proto()
+	naive := encodeWith(naiveUnaryServer, context.Background(), returning(naiveSample(1))).Proto()
+	if diff := cmp.Diff(naive, ours, protocmp.Transform()); diff != "" {
+		t.Errorf("the status is not that of generated messages (-naive +ours):\n%s", diff)
 	}
-	ours := size(interceptor.UnaryServer(), sample(1))
-	if naive := size(naiveUnaryServer, naiveSample(1)); ours != naive {
-		t.Errorf("the status has %d bytes, want the %d of generated messages", ours, naive)
+	size := proto.Size(ours)
+	if naive := proto.Size(naive); size != naive {
+		t.Errorf("the status has %d bytes, want the %d of generated messages", size, naive)
 	}
-	if ours > 370 {
-		t.Errorf("the status has %d bytes, want at most 370", ours)
+	if size > 370 {
+		t.Errorf("the status has %d bytes, want at most 370", size)
 	}
 }
 
@@ -540,6 +551,18 @@ func TestSampleAllocations(t *testing.T) {
 			sink = client(ctx, sampleMethod, nil, nil, nil, arrived)
 			if !errors.Is(sink, sdk.LocalSchedulerOperationError) {
 				t.Error("the sample did not arrive")
+			}
+		}},
+		{"the sample, received, and one value", 12, func() {
+			sink = client(ctx, sampleMethod, nil, nil, nil, arrived)
+			if e, ok := mapping.FromError(sink); !ok || e.MetadataValue("node") != sampleNode {
+				t.Error("the value did not arrive")
+			}
+		}},
+		{"the sample, received, and its metadata", 14, func() {
+			sink = client(ctx, sampleMethod, nil, nil, nil, arrived)
+			if e, ok := mapping.FromError(sink); !ok || e.Metadata()["node"] != sampleNode {
+				t.Error("the metadata did not arrive")
 			}
 		}},
 		{"a foreign status, received", 2, func() { sink = client(ctx, sampleMethod, nil, nil, nil, foreign) }},

@@ -60,7 +60,8 @@
 //     a call by itself and lost its status: that is UNAVAILABLE.
 //   - Of a call that succeeds, the interceptors allocate nothing; of a client stream one
 //     wrapper; of a call that could be repeated at most two things, and gRPC copies its
-//     trailers. [Announce] is apart.
+//     trailers; of a stream that [WithInBandStreams] names two things on the server, and
+//     on the client four and what cancelling a context takes. [Announce] is apart.
 //   - Response headers are never touched.
 //   - An error is translated once: repeated receives return the same value.
 package interceptor

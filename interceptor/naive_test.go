@@ -8,6 +8,7 @@ import (
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/durationpb"
 
@@ -86,6 +87,15 @@ func naiveUnaryServer(ctx context.Context, req any, _ *grpc.UnaryServerInfo, han
 		return resp, status.Error(e.grpc, e.message)
 	}
 	return resp, st.Err()
+}
+
+// naiveOfRequest is naiveUnaryServer for a server that looks for the id of the request.
+// The benchmarks' requests have none.
+func naiveOfRequest(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+	if md, ok := metadata.FromIncomingContext(ctx); ok && len(md.Get("x-request-id"))+len(md.Get("traceparent")) > 0 {
+		return nil, status.Error(codes.Internal, "the request has an id")
+	}
+	return naiveUnaryServer(ctx, req, info, handler)
 }
 
 func naiveUnaryClient(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoker grpc.UnaryInvoker, opts ...grpc.CallOption) error {
