@@ -504,6 +504,34 @@ func BenchmarkEndToEnd(b *testing.B) {
 	})
 }
 
+// BenchmarkParallel: all goroutines fail through the same interceptors, as the calls of a
+// server and of a connection do; run it with -cpu 1,2,4.
+func BenchmarkParallel(b *testing.B) {
+	withHeap(b)
+	declareSampleMethod(b)
+	server, client := interceptor.UnaryServer(), interceptor.UnaryClient(interceptor.WithRetry(interceptor.RetryPolicy{MaxAttempts: 1}))
+	ctx, handler := incoming(), returning(sample(1))
+	arrived := received(b, encodeWith(server, ctx, handler))
+	invoker := func(context.Context, string, any, any, *grpc.ClientConn, ...grpc.CallOption) error { return arrived }
+	run := func(name string, call func() error) {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					if err := call(); !errors.Is(err, sdk.LocalSchedulerOperationError) {
+						b.Error(err)
+					}
+				}
+			})
+		})
+	}
+	run("server", func() error {
+		_, err := server(ctx, nil, sampleInfo, handler)
+		return err
+	})
+	run("client", func() error { return client(context.Background(), sampleMethod, nil, nil, nil, invoker) })
+}
+
 // TestSample holds the sample to what the benchmarks say of it, and both ways of
 // writing it to the same contents in as many bytes: the order of a map's entries is all
 // in which generated messages may differ.
