@@ -143,12 +143,12 @@ func WithRetry(policy RetryPolicy) ClientOption {
 // have our interceptor.
 type callOption struct {
 	grpc.EmptyCallOption
-	apply func(*callSettings)
+	callSettings
 }
 
 // callSettings is what the options of one call say about retries.
 type callSettings struct {
-	maxAttempts int
+	maxAttempts int // 0: nothing
 	idempotent  bool
 }
 
@@ -156,7 +156,8 @@ func settingsOf(opts []grpc.CallOption, maxAttempts int) callSettings {
 	s := callSettings{maxAttempts: maxAttempts}
 	for _, o := range opts {
 		if o, ok := o.(callOption); ok {
-			o.apply(&s)
+			s.maxAttempts = cmp.Or(o.maxAttempts, s.maxAttempts)
+			s.idempotent = s.idempotent || o.idempotent
 		}
 	}
 	return s
@@ -165,7 +166,7 @@ func settingsOf(opts []grpc.CallOption, maxAttempts int) callSettings {
 // CallIdempotent declares one call idempotent, whatever its method is: running it
 // twice has the effect of running it once. Without [WithRetry] it does nothing.
 func CallIdempotent() grpc.CallOption {
-	return callOption{apply: func(s *callSettings) { s.idempotent = true }}
+	return callOption{callSettings: callSettings{idempotent: true}}
 }
 
 // CallMaxAttempts sets for one call how many attempts there may be, the first
@@ -173,7 +174,7 @@ func CallIdempotent() grpc.CallOption {
 // as 1, which repeats nothing; there is no upper bound. Without [WithRetry] it does
 // nothing.
 func CallMaxAttempts(n int) grpc.CallOption {
-	return callOption{apply: func(s *callSettings) { s.maxAttempts = max(n, 1) }}
+	return callOption{callSettings: callSettings{maxAttempts: max(n, 1)}}
 }
 
 // CallWithoutRetry is [CallMaxAttempts] with 1.
