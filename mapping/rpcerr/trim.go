@@ -1,7 +1,6 @@
 package rpcerr
 
 import (
-	"math"
 	"slices"
 	"sort"
 	"strconv"
@@ -64,9 +63,9 @@ func (d *draft) fits(budget int) bool {
 // below the budget, or, while they are trimmed, above it, and need no exact figure.
 func (d *draft) bounds() (low, high int) {
 	const framing = 256 // our type URLs, tags, and all fixed-size fields
-	// The three tags of a metadata entry, and its three sizes, of one byte or of up to three;
-	// what is longer than these can say is beyond any budget.
-	const leastEntry, mostEntry = 3 + 3*1, 3 + 3*3
+	// The three tags of a metadata entry, or of a detail, and its three sizes, of one byte or
+	// of up to three; what is longer than these can say is beyond any budget.
+	const least, most = 3 + 3*1, 3 + 3*3
 	const fixed = fixedSize + len("16") + messageOverhead + detailsOverhead
 	text, entries := len(d.message), 0
 	if !d.code.IsZero() {
@@ -76,18 +75,14 @@ func (d *draft) bounds() (low, high int) {
 			text += len(d.metadata[i].key) + len(d.metadata[i].value)
 		}
 	}
-	high = fixed + 3*len(d.message) + base64Size(framing+mostEntry*entries+text)
-	text += leastEntry * entries
-	if len(d.foreign) == 0 {
-		if d.code.IsZero() {
-			return len(d.message), high // it is in one header only
-		}
-		return len(d.message) + base64Size(text), high
-	}
 	for _, a := range d.foreign {
-		text += len(a.Value)
+		text += len(a.TypeUrl) + len(a.Value) + len(a.ProtoReflect().GetUnknown())
 	}
-	return len(d.message) + base64Size(text), math.MaxInt
+	high = fixed + 3*len(d.message) + base64Size(framing+most*(entries+len(d.foreign))+text)
+	if d.code.IsZero() && len(d.foreign) == 0 {
+		return len(d.message), high // it is in one header only
+	}
+	return len(d.message) + base64Size(least*entries+text), high
 }
 
 // firstToGo are the types of details that are dropped before others.

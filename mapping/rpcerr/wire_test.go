@@ -164,10 +164,15 @@ func FuzzFit(f *testing.F) {
 		if foreign != "" {
 			for i, value := range strings.SplitN(foreign, "\x00", 40) {
 				if url := urls[i%len(urls)]; plain || !isOurs(url) {
-					d.foreign = append(d.foreign, &anypb.Any{TypeUrl: url, Value: []byte(value)})
+					detail := &anypb.Any{TypeUrl: url, Value: []byte(value)}
+					if i%3 == 2 { // a later version of Any has more fields
+						detail.ProtoReflect().SetUnknown(protowire.AppendString(protowire.AppendTag(nil, 15, protowire.BytesType), value))
+					}
+					d.foreign = append(d.foreign, detail)
 				}
 			}
 		}
+		checkBounds(t, d)
 		before, number := d, pair{"code", strconv.Itoa(math.MaxInt32)}
 		var kept []pair // when the rest of the metadata is dropped
 		if slices.Contains(d.metadata, number) {
