@@ -33,9 +33,9 @@ func main() {
 // row is what is known about a contender.
 type row struct {
 	*contender
-	bytes                          int
-	raise, encode, decode, foreign timing
-	failing, successful            timing
+	bytes                                   int
+	raise, encode, marshal, decode, foreign timing
+	failing, successful                     timing
 }
 
 // run checks, measures and prints.
@@ -47,7 +47,7 @@ func run(w io.Writer, rounds int, sample time.Duration) error {
 
 	all := contenders()
 	rows := make([]*row, len(all))
-	var raises, encodes, decodes, foreigns, fails, succeeds []op
+	var raises, encodes, marshals, decodes, foreigns, fails, succeeds []op
 	for i, c := range all {
 		size, received := c.deliver(c.raise(7))
 		if err := c.check(received, 7); err != nil {
@@ -55,7 +55,7 @@ func run(w io.Writer, rounds int, sample time.Duration) error {
 		}
 		rows[i] = &row{contender: c, bytes: size}
 		o := opsOf(c)
-		raises, encodes = append(raises, o.raise), append(encodes, o.encode)
+		raises, encodes, marshals = append(raises, o.raise), append(encodes, o.encode), append(marshals, o.marshal)
 		decodes, foreigns = append(decodes, o.decode), append(foreigns, o.foreign)
 
 		failing, err := connect(c, true)
@@ -89,6 +89,9 @@ func run(w io.Writer, rounds int, sample time.Duration) error {
 	for i, t := range measure(encodes, naive, rounds, sample) {
 		rows[i].encode = t
 	}
+	for i, t := range measure(marshals, naive, rounds, sample) {
+		rows[i].marshal = t
+	}
 	for i, t := range measure(decodes, naive, rounds, sample) {
 		rows[i].decode = t
 	}
@@ -106,8 +109,8 @@ func run(w io.Writer, rounds int, sample time.Duration) error {
 }
 
 // head is what the table begins with.
-const head = "| | carries | raise ns | encode ns (× naive) | allocs | bytes | decode ns (× naive) | allocs | foreign ns | failing RPC × plain | successful RPC × plain |\n" +
-	"|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n"
+const head = "| | carries | raise ns | encode ns (× naive) | allocs | to bytes ns (× naive) | bytes | decode ns (× naive) | allocs | foreign ns | failing RPC × plain | successful RPC × plain |\n" +
+	"|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n"
 
 // label returns what the contender's row begins with.
 func (c *contender) label(versions map[string]string) string {
@@ -120,9 +123,9 @@ func print(w io.Writer, rows []*row) error {
 	var b strings.Builder
 	b.WriteString(head)
 	for _, r := range rows {
-		fmt.Fprintf(&b, "%s %.0f | %.0f (%.2f) | %.0f | %d | %.0f (%.2f) | %.0f | %.0f | %.2f | %.2f |\n",
+		fmt.Fprintf(&b, "%s %.0f | %.0f (%.2f) | %.0f | %.0f (%.2f) | %d | %.0f (%.2f) | %.0f | %.0f | %.2f | %.2f |\n",
 			r.label(versions), r.raise.ns,
-			r.encode.ns, r.encode.ratio, r.encode.allocs, r.bytes,
+			r.encode.ns, r.encode.ratio, r.encode.allocs, r.marshal.ns, r.marshal.ratio, r.bytes,
 			r.decode.ns, r.decode.ratio, r.decode.allocs, r.foreign.ns,
 			r.failing.ratio, r.successful.ratio)
 	}

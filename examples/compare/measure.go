@@ -7,6 +7,7 @@ import (
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 )
 
 // An op is one operation of one contender, run n times.
@@ -16,23 +17,29 @@ type op func(n int)
 var sink struct {
 	err   error
 	st    *status.Status
+	bin   []byte
 	found bool
 }
 
 // ops are the operations that need no network.
-type ops struct{ raise, encode, decode, foreign op }
+type ops struct{ raise, encode, marshal, decode, foreign op }
 
 // opsOf returns the operations of a contender:
 //
 //   - raise: what the handler does to make the error;
 //   - encode: from that error to the one handed to grpc-go, its status made;
+//   - marshal: the same, and on to the bytes of grpc-status-details-bin. grpc-go marshals
+//     its own copy of the status; here one of equal content, made before, stands for it,
+//     because the public way to the status makes another copy;
 //   - decode: from the error that grpc-go returns to the contender's, and to the
 //     answer whether it has the code;
 //   - foreign: the same for a status that another program sent.
 func opsOf(c *contender) ops {
 	raised := c.raise(7)
 	send := c.sender(raised)
-	_, received := transport(send())
+	sent := send()
+	_, received := transport(sent)
+	p := status.Convert(sent).Proto()
 	receive := c.receiver(received)
 	receiveForeign := c.receiver(status.Error(codes.NotFound, "no such object"))
 	return ops{
@@ -44,6 +51,14 @@ func opsOf(c *contender) ops {
 		encode: func(n int) {
 			for range n {
 				sink.st, _ = status.FromError(send())
+			}
+		},
+		marshal: func(n int) {
+			for range n {
+				sink.st, _ = status.FromError(send())
+				if len(p.Details) > 0 { // else grpc-message says it all
+					sink.bin, sink.err = proto.Marshal(p)
+				}
 			}
 		},
 		decode: func(n int) {
