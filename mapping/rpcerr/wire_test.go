@@ -131,7 +131,27 @@ func mapOf(pairs []pair) map[string]string {
 func checkBounds(t *testing.T, d draft) {
 	t.Helper()
 	if low, high := d.bounds(); Size(d.fill()) < low || Size(d.fill()) > high {
-		t.Errorf("the size %d of %+v is not from %d to %d", Size(d.fill()), d, low, high)
+		t.Errorf("the size %d of a status with %d entries of metadata and %d details of others is not from %d to %d",
+			Size(d.fill()), len(d.metadata), len(d.foreign), low, high)
+	}
+}
+
+// TestBounds holds them to the size where there is much of what they take to have a
+// certain length.
+func TestBounds(t *testing.T) {
+	for _, size := range []int{0, 1, 127, 128, 16383, 16384} {
+		value := strings.Repeat("v", size)
+		d := draft{grpc: codes.Internal, code: Code{&Row{Domain: "d", Number: 1}}, scratch: new(scratch)}
+		checkBounds(t, d)
+		for i := range 500 {
+			d.metadata = append(d.metadata, pair{"key" + strconv.Itoa(i), value})
+		}
+		checkBounds(t, d)
+		d.metadata = nil
+		for range 500 {
+			d.foreign = append(d.foreign, &anypb.Any{TypeUrl: "a/b", Value: []byte(value)})
+		}
+		checkBounds(t, d)
 	}
 }
 
