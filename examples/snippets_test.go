@@ -10,7 +10,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 
 	"google.golang.org/grpc"
@@ -100,13 +99,11 @@ func Example_untyped() {
 	defer conn.Close()
 	_, err = functionv1.NewFunctionServiceClient(conn).Invoke(context.Background(), &functionv1.InvokeRequest{Name: "hello"})
 
-	// region: untyped
 	fmt.Println(errors.Is(err, sdk.InstanceNotFound)) // false: err is gRPC's own error
 
 	if e, ok := mapping.FromError(err); ok {
 		fmt.Println(errors.Is(e, sdk.InstanceNotFound)) // true
 	}
-	// endregion
 
 	// Output:
 	// false
@@ -159,34 +156,6 @@ var _ = func(w http.ResponseWriter, name string) {
 	// endregion
 }
 
-// With the request id and the log that the server interceptors see to.
-func Example_httpLog() {
-	var buf bytes.Buffer
-	logger := slog.New(slog.NewTextHandler(&buf, nil))
-	w, r := httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/functions/f", nil)
-	r.Header.Set("X-Request-Id", "r7")
-	err := errors.New("dial 10.0.0.7: refused")
-
-	// region: http-log
-	e := new(mapping.Mapper).Map(r.Context(), err)
-	if e.RequestID() == "" { // else it is that of the service that raised it
-		e = e.WithRequestID(r.Header.Get("X-Request-Id"))
-	}
-	logger.ErrorContext(r.Context(), "call failed", "error", e) // with the cause, which is not sent
-	httperr.Write(w, e)
-	// endregion
-
-	got, _ := httperr.FromResponse(w.Result())
-	fmt.Println("the client:", got)
-	fmt.Println("the log has the cause:", strings.Contains(buf.String(), `error.cause="dial 10.0.0.7: refused"`))
-	fmt.Println("and the same id:", strings.Contains(buf.String(), "error.request_id=r7"))
-
-	// Output:
-	// the client: INNER_SYSTEM_ERROR (3003): An internal error occurred. (request r7)
-	// the log has the cause: true
-	// and the same id: true
-}
-
 // And in the client:
 var _ = func(resp *http.Response) error {
 	// region: http-client
@@ -195,14 +164,6 @@ var _ = func(resp *http.Response) error {
 	}
 	// endregion
 	return nil
-}
-
-// The catalogues of the platform behind one's own.
-var _ = func(resp *http.Response, billing interface{ Catalog() *mapping.Catalog }) (*mapping.Error, bool) {
-	// region: own-and-platform
-	e, failed := httperr.FromResponse(resp, billing.Catalog(), rest.Catalog(), sdk.Catalog())
-	// endregion
-	return e, failed
 }
 
 // What nobody knows says nothing, except under which id the log has it.

@@ -1,9 +1,11 @@
 package httperr_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -12,6 +14,7 @@ import (
 
 	"github.com/openyuanrong/statusmap/gen/rest"
 	"github.com/openyuanrong/statusmap/gen/sdk"
+	"github.com/openyuanrong/statusmap/mapping"
 	"github.com/openyuanrong/statusmap/mapping/httperr"
 )
 
@@ -77,6 +80,31 @@ func ExampleWrite() {
 	// Output:
 	// 429 1005 1
 	// {"code":1005,"message":"slow down","reason":"INVOKE_RATE_LIMITED","domain":"sdk.yuanrong","grpc_code":"RESOURCE_EXHAUSTED","retry":{"class":"SAFE","delay_ms":1000}}
+}
+
+// The request id, and the log of the cause, which the server interceptors would see to.
+func ExampleWrite_log() {
+	var buf bytes.Buffer
+	logger := slog.New(slog.NewTextHandler(&buf, nil))
+	w, r := httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/functions/f", nil)
+	r.Header.Set("X-Request-Id", "r7")
+	err := errors.New("dial 10.0.0.7: refused")
+
+	e := new(mapping.Mapper).Map(r.Context(), err)
+	if e.RequestID() == "" { // else it is that of the service that raised it
+		e = e.WithRequestID(r.Header.Get("X-Request-Id"))
+	}
+	logger.ErrorContext(r.Context(), "call failed", "error", e) // with the cause, which is not sent
+	httperr.Write(w, e)
+
+	got, _ := httperr.FromResponse(w.Result())
+	fmt.Println("the client:", got)
+	fmt.Println("the log has the cause:", strings.Contains(buf.String(), `error.cause="dial 10.0.0.7: refused"`))
+	fmt.Println("and the same id:", strings.Contains(buf.String(), "error.request_id=r7"))
+	// Output:
+	// the client: INNER_SYSTEM_ERROR (3003): An internal error occurred. (request r7)
+	// the log has the cause: true
+	// and the same id: true
 }
 
 // The platform sends errors with status 200 too. The body can still be read.
