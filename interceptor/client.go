@@ -40,10 +40,10 @@ func newClient(opts []ClientOption) *client {
 	return c
 }
 
-// UnaryClient returns the interceptor for unary calls of a client. Every gRPC error of
-// a call becomes a *[mapping.Error] that is still a status error: status.Code,
-// status.FromError and errors.As keep working on it. Errors of other interceptors that
-// are no statuses pass as they are.
+// UnaryClient returns the interceptor for unary calls of a client. Every gRPC error of a
+// call becomes a *[mapping.Error] that is still a status error: status.Code,
+// status.FromError and errors.As keep working on it. Errors of other interceptors that are
+// no gRPC errors pass as they are.
 func UnaryClient(opts ...ClientOption) grpc.UnaryClientInterceptor { return newClient(opts).unary() }
 
 func (c *client) unary() grpc.UnaryClientInterceptor {

@@ -16,12 +16,13 @@ import (
 )
 
 // StreamClient returns the interceptor for streams of a client. Errors of opening the
-// stream, of sending and of receiving become [mapping.Error]; io.EOF stays io.EOF, and
-// repeated receives return the same value, as an error is the end of a stream. It calls
-// nothing on a stream that has not ended, which leaves gRPC's own retries in force.
-// Where gRPC loses the status of a call that it repeats, and says io.EOF, the call ends
-// with UNAVAILABLE, or as its context has ended; where a server sends no reply at all,
-// it ends with INTERNAL.
+// stream, of sending and of receiving become a *[mapping.Error]. io.EOF stays io.EOF, and
+// repeated receives return the same value, because an error is the end of a stream. It
+// calls nothing on a stream that has not ended, so gRPC's own retries stay in force.
+//
+// gRPC may lose the status of a call that it repeats, and say io.EOF. Then the call ends
+// with UNAVAILABLE, or with the error of its context if that has ended. If a server sends
+// no reply where there must be one, the call ends with INTERNAL.
 func StreamClient(opts ...ClientOption) grpc.StreamClientInterceptor {
 	return newClient(opts).stream()
 }

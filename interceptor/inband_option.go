@@ -11,26 +11,25 @@ import (
 )
 
 // AnnounceHeader is the request header by which a caller announces that it understands
-// errors that come as statuses, so that a server never answers it in-band. Its value is
-// "1", and means nothing further. Clients in other languages may send it as well.
+// errors that come as statuses, so that a server never puts them into replies. Its value is
+// "1", which has no further meaning. Clients in other languages may send it as well.
 const AnnounceHeader = "statusmap"
 
 // Announce returns the dial option by which every call of a connection carries
-// [AnnounceHeader]. [DialOptions] includes it. It is for connections that use the
+// [AnnounceHeader]. [DialOptions] includes it; it is for connections that install the
 // interceptors in another way.
 //
-// It belongs to the connection, not to the interceptors, so that their success path
-// stays free of it, and so that no other interceptor can lose it by replacing metadata.
-// gRPC then makes six small allocations more for a call on both ends together, 2 to
-// 3 % of a call over loopback, and after the first call HPACK sends one byte.
+// It belongs to the connection and not to the interceptors, so that their success path
+// stays free of it, and so that no other interceptor can lose it by replacing metadata. It
+// costs gRPC six small allocations for each call, both ends together, which is 1 to 3 % of
+// a call over loopback. After the first call HPACK sends one byte.
 func Announce() grpc.DialOption { return grpc.WithPerRPCCredentials(announcement{}) }
 
-// WithoutAnnouncement makes [DialOptions] leave out [Announce]. It saves a little on
-// every call. With servers that have [WithInBandReplies] on, such a client is taken for
-// one that does not understand statuses: it gets errors in replies of calls that
-// succeed, and needs [WithInBand] to see them. A proxy that passes on the headers of its
-// callers has to have it: announcing itself it would get statuses for those who do not
-// understand them.
+// WithoutAnnouncement makes [DialOptions] leave out [Announce], which saves a little on
+// every call. A server with [WithInBandReplies] then takes the client for one that does not
+// understand statuses: the client gets errors in replies of calls that succeed, and needs
+// [WithInBand] to see them. A proxy that passes on the headers of its callers needs this
+// option: otherwise it would get statuses on behalf of callers that do not understand them.
 func WithoutAnnouncement() ClientOption {
 	return clientOption(func(c *client) { c.withoutAnnouncement = true })
 }
@@ -52,24 +51,23 @@ func hasAnnounced(ctx context.Context) bool {
 	return len(metadata.ValueFromIncomingContext(ctx, AnnounceHeader)) > 0
 }
 
-// WithInBand makes the client read the codes that services put into replies of calls
-// that end OK: after a unary call that succeeded, a reply that carries an error, as
-// [inband.Format.FromReply] says, becomes that [mapping.Error]. The generated client
-// then returns no reply; it is reachable from the error, as an [inband.Reply].
-// Nil means the zero [inband.Format], which fits the services of openYuanrong.
+// WithInBand makes the client read the codes that services put into replies of calls that
+// end OK: if the reply of a successful unary call carries an error, as
+// [inband.Format.FromReply] says, the call returns that [mapping.Error]. The generated
+// client then returns no reply; errors.As finds it in the error, as an *[inband.Reply].
 //
-// It is about all methods of the connection, and the zero Format takes any reply with an
-// integer "code" other than 0 and a string "message" for an error. On a connection to
-// services whose replies have such fields for something else, or whose success is
+// Nil means the zero [inband.Format], which fits the services of openYuanrong. It takes any
+// reply with an integer "code" other than 0 and a string "message" for an error, on all
+// methods of the connection. If replies have such fields for something else, or success is
 // another number, give a Format with Extract.
 //
-// Nil knows the codes of package sdk alone: a number of package rest, or one of your own,
-// is read as an unlisted one of sdk. A Format with Catalogs tells them apart.
+// The zero Format knows only the codes of package sdk: a number of package rest, or one of
+// your own, is read as an unlisted one of sdk. A Format with Catalogs tells them apart.
 //
 // Streams are left alone, unless [WithInBandStreams] names them.
 //
-// For calls that succeed it costs less than 50 ns and no allocation, once the type of
-// the reply was seen.
+// For a call that succeeds it takes less than 50 ns and no allocation, once the type of the
+// reply was seen.
 func WithInBand(f *inband.Format) ClientOption {
 	if f == nil {
 		f = new(inband.Format)
@@ -77,25 +75,25 @@ func WithInBand(f *inband.Format) ClientOption {
 	return clientOption(func(c *client) { c.inBand = f })
 }
 
-// WithInBandReplies makes the server answer callers that do not understand statuses,
-// which are all that do not send [AnnounceHeader]: a reply of the method's own type
-// carries the error, as [inband.Format.NewReply] says, and the call ends OK. The type
-// is looked up in what is linked in. Where the error cannot be told in a reply, the
-// caller gets the status: one without a code, such as a timeout, one of a code that the
-// format does not list, and any of a method whose reply has no code and message. Callers
-// that have announced themselves always get it.
+// WithInBandReplies makes the server answer callers that do not understand statuses, which
+// are all that do not send [AnnounceHeader]: a reply of the method's own type carries the
+// error, as [inband.Format.NewReply] says, and the call ends OK. The type must be linked
+// into the program. Callers that announce themselves always get the status. The others get
+// it too if a reply cannot say the error: if the error has no code, such as a timeout, if
+// the format does not list the code, or if the method's reply has no code and message.
 //
 // Nil means the zero [inband.Format], which puts the codes of package sdk into replies and
 // no others. A service that returns those of package rest, or its own, has to name the
-// catalogues in [inband.Format]: else its old callers get statuses for them.
+// catalogues in [inband.Format]. Otherwise its old callers get statuses for them.
 //
-// Streams are left alone, unless [WithInBandStreams] names them. Observers see such
-// errors with Event.InBand. They see only calls that fail: when there was no such error
-// for long enough, the option can go. To know it for sure, count the calls without
-// [AnnounceHeader] in an interceptor of your own.
+// Streams are left alone, unless [WithInBandStreams] names them.
 //
-// Only what generated code can hold crosses: code, message and the retry flags; not
-// metadata, request id and details.
+// Observers see such errors with Event.InBand. If there was none for long enough, the
+// option can go. Calls that succeed are not observed, so to be certain, count the calls
+// without [AnnounceHeader] in an interceptor of your own.
+//
+// Only code, message and the retry flags cross, because these are what generated code has
+// fields for; metadata, request id and details do not.
 func WithInBandReplies(f *inband.Format) ServerOption {
 	if f == nil {
 		f = new(inband.Format)
@@ -103,17 +101,17 @@ func WithInBandReplies(f *inband.Format) ServerOption {
 	return serverOption(func(s *server) { s.inBand = f })
 }
 
-// WithInBandStreams names streams, by their full methods, "/package.Service/Method", of
-// which the first slash may be missing, to which [WithInBand] and [WithInBandReplies]
-// extend; without these it does nothing. Names are not checked: one that no stream has is
-// taken, and matches nothing.
+// WithInBandStreams names the streams to which [WithInBand] and [WithInBandReplies] extend;
+// without these it does nothing. Streams are named by their full methods,
+// "/package.Service/Method"; the first slash may be missing. Names are not checked: one
+// that no stream has matches nothing.
 //
-// The client reads each message that it receives. The first that carries an error ends
-// the stream for the client: it is cancelled, and receiving returns the error from then
+// The client reads each message that it receives. The first that carries an error ends the
+// stream for the client: the stream is cancelled, and receiving returns the error from then
 // on. The server sends a last message with the error and ends the stream OK.
 //
-// It is not for streams on which several calls are multiplexed, where an error is that
-// of one call: use [inband.Format.FromReply] on each message there.
+// It is not for streams on which several calls are multiplexed, where an error is that of
+// one call: use [inband.Format.FromReply] on each message there.
 func WithInBandStreams(methods ...string) Option {
 	return option{
 		func(s *server) { s.inBandStreams = withMethods(s.inBandStreams, methods) },
@@ -122,11 +120,12 @@ func WithInBandStreams(methods ...string) Option {
 }
 
 // WithTextCodes makes the client look for a code in the text of statuses that carry no
-// details, as [mapping.ParseText] does. The error is marked: [mapping.Error.Parsed].
-// Its gRPC code and its message stay those of the status. The catalogues replace the
-// default, which is that of package sdk; what [WithCatalogs] adds has no part in it. Give
-// sdk.Catalog() beside yours to know both, that one first whose meaning is to count
-// where both list a number.
+// details, as [mapping.ParseText] does. The error is marked: [mapping.Error.Parsed]. Its
+// gRPC code and its message stay those of the status.
+//
+// The catalogues replace the default, which is that of package sdk; those of [WithCatalogs]
+// do not count here. To know both, give yours and sdk.Catalog(). Where both list a number,
+// the first one given decides.
 func WithTextCodes(catalogs ...*mapping.Catalog) ClientOption {
 	return clientOption(func(c *client) {
 		c.parse = func(message string) mapping.Code {

@@ -11,15 +11,15 @@ import (
 	"github.com/openyuanrong/statusmap/mapping"
 )
 
-// WithLocalizedMessage attaches a google.rpc.LocalizedMessage to errors with a code of
-// a catalogue, for clients that have no catalogue and show errors to people: the
-// catalogue's description and remedy in the language that the caller asks for by the
+// WithLocalizedMessage attaches a google.rpc.LocalizedMessage to errors with a code of a
+// catalogue, for clients that have no catalogue and show errors to people. It has the
+// catalogue's description and remedy, in the language that the caller asks for by the
 // request header accept-language. Without the header nothing is attached.
 //
-// The function is given the header (RFC 9110 §12.5.4) and returns the tag (BCP 47) of
-// the language to answer in, "" for none; catalogues have Chinese and English, and give
-// English for all others. It is for a library to do, of which this module does not
-// want to decide the version. With golang.org/x/text/language:
+// The function is given the header (RFC 9110 §12.5.4) and returns the tag (BCP 47) of the
+// language to answer in, or "" for none. Catalogues have Chinese and English, and give
+// English for all other tags. Matching languages is a job for a library, whose version is
+// yours to choose. With golang.org/x/text/language:
 //
 //	tags := []language.Tag{language.English, language.Chinese}
 //	matcher := language.NewMatcher(tags)
@@ -28,10 +28,9 @@ import (
 //		return tags[i].String()
 //	})
 //
-// A detail of this type that the error has already is kept, and where the wire budget
-// is tight it is the first thing to go. A header longer than 1000 bytes is not looked
-// at, and where the function panics on one, nothing is attached. It may run concurrently.
-// Nil is ignored.
+// A detail of this type that the error already has is kept. Where the wire budget is tight,
+// it is the first thing to go. A header longer than 1000 bytes is not looked at. If the
+// function panics, nothing is attached. It may run concurrently. Nil is ignored.
 func WithLocalizedMessage(match func(acceptLanguage string) (tag string)) ServerOption {
 	return serverOption(func(s *server) {
 		if match != nil {

@@ -9,15 +9,15 @@ import (
 	"google.golang.org/protobuf/types/descriptorpb"
 )
 
-// WithIdempotent declares methods idempotent: running one twice has the effect of
-// running it once. It is for services whose descriptors do not say so by an
-// idempotency_level. Methods are given in full, "/package.Service/Method"; the first
-// slash may be missing. Names are not checked, for a connection does not know its
-// methods: one that no method has is taken, and matches nothing.
+// WithIdempotent declares methods idempotent: running one twice has the effect of running
+// it once. It is for services whose descriptors do not say so by an idempotency_level.
+// Methods are given in full, "/package.Service/Method"; the first slash may be missing.
+// Names are not checked, because a connection does not know its methods: one that no method
+// has matches nothing.
 //
 // Each side has to be told. On the server it decides about google.rpc.RetryInfo, about
-// grpc-retry-pushback-ms, and about the flag in replies of [WithInBandReplies]; on the
-// client, about what [WithRetry] repeats.
+// grpc-retry-pushback-ms, and about the retry flag in replies of [WithInBandReplies]; on
+// the client, about what [WithRetry] repeats.
 func WithIdempotent(methods ...string) Option {
 	return option{
 		func(s *server) { s.methods.declare(methods) },

@@ -7,15 +7,17 @@ import (
 	"github.com/openyuanrong/statusmap/mapping"
 )
 
-// WithObserver calls f once for each gRPC error that a call ends with: on the server
-// after it was mapped, on the client after it was decoded. Of a client stream that
-// nobody receives from to its end, nothing is seen; of one on which sending fails
-// otherwise than receiving, both. With [WithRetry] it is
-// also called for each attempt that is about to be repeated, with Event.Retrying set.
-// Calls that succeed are not observed. Observers run on the goroutine of the call, so
-// they must be quick, and may run concurrently; several are called in order. One that
-// panics does so in the call, and [WithRecovery] is no help: it is for handlers. Nil is
-// ignored.
+// WithObserver calls f once for each gRPC error that a call ends with: on the server after
+// it was mapped, on the client after it was decoded. Calls that succeed are not observed.
+// With [WithRetry], f is also called for each attempt that is about to be repeated, with
+// Event.Retrying set.
+//
+// On a client stream, the error that ends it is seen once the caller receives it, and an
+// error of sending too if it is another one.
+//
+// Observers run on the goroutine of the call, so they must be quick, and they may run
+// concurrently. Several are called in order. If one panics, it does so in the call, and
+// [WithRecovery] does not help, because it is for handlers. Nil is ignored.
 func WithObserver(f func(ctx context.Context, ev Event)) Option {
 	return option{
 		func(s *server) { s.observers = s.observers.with(f) },
@@ -47,9 +49,9 @@ type Event struct {
 	Side Side
 	// Method is the full method, "/package.Service/Method".
 	Method string
-	// Error is what the client gets or got: code, gRPC code, retry hint, origin,
-	// request id, and whether something was trimmed; its message and metadata are those
-	// before trimming. What a client infers from a plain status it has on the client only.
+	// Error is what the client gets or got: code, gRPC code, retry hint, origin, request
+	// id, and whether something was trimmed; its message and metadata are those before
+	// trimming. A code that is inferred from a plain status is seen on the client only.
 	// Never nil.
 	Error *mapping.Error
 	// Cause is the real error, with everything that did not cross: on the server
@@ -60,8 +62,8 @@ type Event struct {
 	// server because the caller does not understand statuses, on the client because
 	// the server sends none.
 	InBand bool
-	// RequestID is the id of the request on the server, also where Error has none to
-	// carry it, as that of a plain status. On the client it is that of Error.
+	// RequestID is, on the server, the id of the request, even where Error cannot carry
+	// one, as for a plain status. On the client it is that of Error.
 	RequestID string
 	// Panic and Stack are the value and the stack of a recovered panic, else nil.
 	Panic any
@@ -71,11 +73,11 @@ type Event struct {
 	// Attempt tells which attempt of the call failed, from 1. It is 0 where nobody
 	// counts: on the server, without [WithRetry], and where gRPC itself repeats calls.
 	Attempt int
-	// Retrying marks an attempt after which the call is repeated, once Wait has
-	// passed. The error that the call ends with, if it does, comes without the mark.
+	// Retrying marks an attempt after which the call is repeated, once Wait has passed. If
+	// the call ends with an error, that one comes without the mark.
 	Retrying bool
 	Wait     time.Duration
-	// GaveUp tells why the call is not repeated, "" where it is, and without
+	// GaveUp tells why the call is not repeated. It is "" if it is, and without
 	// [WithRetry].
 	GaveUp GaveUp
 }
@@ -86,13 +88,13 @@ type GaveUp string
 
 // The reasons for not repeating a call.
 const (
-	// GaveUpError: the error forbids it, for this method at least. That is how most calls
-	// end; the other reasons are about errors after which the call might be repeated.
+	// GaveUpError: the error forbids it, at least for this method. Most calls that fail
+	// end so; the other reasons are for errors after which the call might be repeated.
 	GaveUpError GaveUp = "error"
-	// GaveUpServer: the trailer grpc-retry-pushback-ms forbids it, or is malformed. Servers
-	// of ours forbid it also where the delay does not fit the caller's deadline.
+	// GaveUpServer: the trailer grpc-retry-pushback-ms forbids it, or is malformed. Our
+	// servers also forbid it if the delay does not fit the caller's deadline.
 	GaveUpServer GaveUp = "server"
-	// GaveUpAttempts: there were as many attempts as there may be.
+	// GaveUpAttempts: the call has had all the attempts that it may have.
 	GaveUpAttempts GaveUp = "attempts"
 	// GaveUpDelay: the server asks for a longer delay than RetryPolicy.MaxDelay.
 	GaveUpDelay GaveUp = "delay"

@@ -17,17 +17,26 @@ import (
 // https://github.com/grpc/proposal/blob/master/A6-client-retries.md#pushback
 const pushbackKey = "grpc-retry-pushback-ms"
 
-// WithoutPushback turns off the trailer grpc-retry-pushback-ms, by which the server
-// tells clients that retry by themselves whether and when to repeat a call. The retry
-// hint in the status stays.
+// WithoutPushback turns off the trailer grpc-retry-pushback-ms, by which the server tells
+// clients that retry by themselves whether and when to repeat a call. The retry hint in the
+// status stays.
 //
-// The trailer has the delay where the call may be repeated and the delay fits the
-// caller's deadline; it is -1 for codes that retry policies list (UNAVAILABLE,
-// RESOURCE_EXHAUSTED, ABORTED) where it may not; else, and with a status that has no code
-// of a catalogue, there is none. So a policy that lists further codes, as one that comes by
-// xDS may, repeats calls that fail with these whatever their errors say. A trailer that a
-// handler has set stays, and no second one is added. gRPC does not retry calls on
-// which the handler, or an interceptor, has set response headers.
+// The trailer is the delay in milliseconds if the call may be repeated and the delay fits
+// the caller's deadline. It is -1 if the call must not be repeated and fails with a code
+// that retry policies list: UNAVAILABLE, RESOURCE_EXHAUSTED or ABORTED. In all other cases
+// there is none:
+//
+//   - for other gRPC codes. So a policy that lists further codes, as one that comes by xDS
+//     may, repeats calls that fail with these, whatever their errors say;
+//   - for classes NEVER and HIGHER_LEVEL on a method that is not declared idempotent, which
+//     has no policy from [ServiceConfig]: a -1 would use up the client's throttle for
+//     nothing;
+//   - for a status without a platform code, or with a guessed one, which says nothing about
+//     retries;
+//   - where a handler has set the trailer, which then stays as it is.
+//
+// gRPC does not retry calls on which the handler, or an interceptor, has set response
+// headers.
 func WithoutPushback() ServerOption {
 	return serverOption(func(s *server) { s.withoutPushback = true })
 }

@@ -10,17 +10,20 @@ import (
 	"github.com/openyuanrong/statusmap/mapping"
 )
 
-// WithRequestID sets where the server gets the id by which a request is found in
-// its logs; "" means that the request has none. The default looks into the incoming
-// metadata, first for x-request-id, then for the trace id of traceparent (W3C Trace
-// Context). If there is none, an error with a code gets a random id in two cases: it was
-// raised around a cause, or the client gets only the catalogue's text for more than a bare
-// code, such as an error that a rule has claimed. One with a message of its own gets none,
-// even if another error wraps it, and neither does a plain status, which has no place for
-// an id. The function may run concurrently. One that panics gives none; a nil one is
+// WithRequestID sets where the server gets the id by which a request is found in its logs;
+// "" means that the request has none. The default looks into the incoming metadata, first
+// for x-request-id, then for the trace id of traceparent (W3C Trace Context).
+//
+// If there is no id, an error with a code gets a random one in two cases: it was raised
+// around a cause, or the client gets only the catalogue's text for more than a bare code,
+// such as for an error that a rule has claimed. An error with a message of its own gets
+// none, even if another error wraps it. A plain status gets none either, because it has no
+// place for an id.
+//
+// The function may run concurrently. If it panics, the request has no id. A nil function is
 // ignored.
 //
-// Ids are not passed on to other services by the client interceptors.
+// The client interceptors do not pass ids on to other services.
 func WithRequestID(f func(ctx context.Context) string) ServerOption {
 	return serverOption(func(s *server) {
 		if f != nil {

@@ -10,40 +10,40 @@ import (
 	"github.com/openyuanrong/statusmap/mapping/rpcerr"
 )
 
-// A RetryPolicy says how calls are repeated. Which calls are is for the error and the
-// method to say, see [WithRetry]. A field that is zero has its default; values outside
-// the bounds are brought inside by WithRetry. [ServiceConfig] says which it refuses.
+// A RetryPolicy says how calls are repeated; the error and the method decide which calls
+// are, see [WithRetry]. A field that is zero has its default. WithRetry brings values
+// outside the bounds inside; [ServiceConfig] tells which it refuses.
 type RetryPolicy struct {
-	// MaxAttempts bounds the attempts of one call, the first included. The default
-	// is 4, the least 1, which repeats nothing. WithRetry has no upper bound; gRPC itself
-	// makes no more than 5, so a service config cannot ask for more.
+	// MaxAttempts bounds the attempts of one call, the first included. The default is 4,
+	// the least 1, which repeats nothing. WithRetry has no upper bound. gRPC itself makes
+	// no more than 5, so a service config cannot ask for more.
 	MaxAttempts int
 
-	// Before the n-th repetition of a call, the client waits for what the server asks
-	// for and a random part of InitialBackoff × Multiplier^(n-1), at most MaxBackoff.
-	// The defaults are 100 ms, 2 and 5 s, or InitialBackoff where that is longer.
-	// Multiplier is at least 1, without an upper bound for WithRetry and at most 1000 in a
-	// service config, InitialBackoff at least 1 ms, MaxBackoff at least InitialBackoff and
-	// at most [rpcerr.MaxRetryDelay], whatever InitialBackoff is.
+	// Before the n-th repetition of a call, the client waits for what the server asks for,
+	// plus a random part of InitialBackoff × Multiplier^(n-1), which is at most
+	// MaxBackoff. The defaults are 100 ms, 2, and 5 s or InitialBackoff, whichever is
+	// longer. InitialBackoff is at least 1 ms. Multiplier is at least 1; only a service
+	// config has an upper bound, 1000. MaxBackoff is at least InitialBackoff, and at most
+	// [rpcerr.MaxRetryDelay] in any case.
 	InitialBackoff time.Duration
 	Multiplier     float64
 	MaxBackoff     time.Duration
 
-	// MaxDelay bounds the delay that a server can impose: a call whose error asks for
-	// more is not repeated, and the error returned at once. Coming back earlier than
-	// asked would not help anybody. The default is 30 s, the most
-	// [rpcerr.MaxRetryDelay]; a negative one counts as no delay at all, so that only errors
-	// which ask for none are repeated. A service config has no such bound.
+	// MaxDelay bounds the delay that a server can impose: if an error asks for more, the
+	// call is not repeated, and the error is returned at once. Coming back earlier than
+	// asked would not help anybody. The default is 30 s, the most [rpcerr.MaxRetryDelay].
+	// A negative value allows no delay at all, so only errors that ask for none are
+	// repeated. A service config has no such bound.
 	MaxDelay time.Duration
 
-	// MaxTokens and TokenRatio are the retry budget of a connection, which keeps an
-	// outage from being multiplied. A failed attempt that could be repeated takes one
-	// token of at first MaxTokens, a call that succeeds gives TokenRatio back, and
-	// calls are repeated only while more than half of MaxTokens is there. The
-	// defaults are 10 and 0.1: in the long run one repetition for ten successes. They
-	// are at most 1000, TokenRatio is at least 0.001. With 1 or 2 tokens nothing is ever
-	// repeated, and a service config cannot have them; negative MaxTokens means that there
-	// is no budget.
+	// MaxTokens and TokenRatio are the retry budget of a connection, which keeps an outage
+	// from being multiplied. The budget begins with MaxTokens tokens. A failed attempt
+	// that could be repeated takes one, a call that succeeds gives TokenRatio back, and
+	// calls are repeated only while more than half of MaxTokens are left. The defaults are
+	// 10 and 0.1: in the long run one repetition for ten successes. So after one call that
+	// fails four times, the next that fails is not repeated. Both are at most 1000, and
+	// TokenRatio is at least 0.001. With 1 or 2 tokens nothing is ever repeated, and a
+	// service config cannot have them. Negative MaxTokens mean that there is no budget.
 	MaxTokens  int
 	TokenRatio float64
 }
@@ -100,41 +100,40 @@ func (p RetryPolicy) tokens() (maximum, refill int64) {
 //     [CallIdempotent];
 //   - a call that provably never left, because no attempt had a stream: any call that
 //     failed with UNAVAILABLE, whatever the class. Its error has the origin OriginUnsent.
-//     Interceptors between this one and the network must pass the call options on, and
-//     return only when the attempt has ended, because that is how it is known;
-//   - classes HigherLevel and Never: none. [mapping.Advise] helps the caller's own
-//     loop.
+//     To find that out, interceptors between this one and the network must pass the call
+//     options on, and return only when the attempt has ended;
+//   - classes HigherLevel and Never: none. [mapping.Advise] helps the caller's own loop.
 //
 // The trailer grpc-retry-pushback-ms, which a server may set, counts more: a valid value
-// replaces the delay of the hint, and a negative one, or one that is malformed or there
-// twice, forbids to repeat the call. Only where the peer says a platform's code, and what
-// may have been executed is declared idempotent on this side, by [CallIdempotent] or
-// [WithIdempotent], a negative one means no more than that the peer does not know it.
+// replaces the delay of the hint. A value that is negative, malformed or there twice
+// forbids to repeat the call. There is one exception: where the peer has sent a platform
+// code, and the call may have been executed but is declared idempotent on this side, by
+// [CallIdempotent] or [WithIdempotent], a negative value only means that the peer does not
+// know this.
 //
-// The wait follows the policy and never goes past the deadline of the context: where
-// it does not fit, the server's error comes back at once. So it does when attempts or
-// budget are used up. The error that comes back is the last attempt's, and tells by
-// Attempts how many there were; observers are told why there is not another one
-// (Event.GaveUp). If the context ends during a wait, errors.Is finds the context's error in
-// it too.
+// The wait follows the policy and never goes past the deadline of the context: if it does
+// not fit, the server's error is returned at once, and also if attempts or budget are used
+// up. The error returned is that of the last attempt, and its Attempts tell how many there
+// were. Event.GaveUp tells observers why there is no further one. If the context ends
+// during a wait, errors.Is finds the context's error in it too.
 //
-// Where gRPC's own retries are on for a method, because a service config says so,
-// they repeat its calls and this does not, so that the two never multiply: what they
-// leave alone, such as a call whose server has set headers, nobody repeats. With
-// grpc.WithDisableRetry a policy keeps both from repeating. Streams are left to gRPC
-// altogether: see [ServiceConfig].
+// Where a service config turns on gRPC's own retries for a method, gRPC repeats its calls
+// and this does not, so that the two never multiply. What gRPC leaves alone, such as a call
+// whose server has set headers, nobody repeats. With grpc.WithDisableRetry, a method with
+// such a policy is repeated by neither. Streams are left to gRPC altogether: see
+// [ServiceConfig].
 //
-// The policy of an xDS route cannot be seen from here. Once it has used up its attempts
-// the call is over, but only gRPC 1.81 and newer tell; with older versions, and where
-// it has attempts left, the two multiply. Calls that xDS drops, or has no route for, count
-// as never left: they are repeated within the budget, although gRPC itself would not.
+// The policy of an xDS route cannot be seen from here. Once it has used up its attempts the
+// call is over, but only gRPC 1.81 and newer tell so. With older versions, and where it has
+// attempts left, the two multiply. Calls that xDS drops, or has no route for, count as
+// never left: they are repeated within the budget, although gRPC itself would not.
 //
-// Attempts are made one after the other, with the same context and metadata, and what
-// stands inside must not run several of them at once, as hedging does. The reply is reset before
-// each, and what grpc.Header, grpc.Trailer and grpc.Peer return is that of the last
-// attempt; grpc.OnFinish runs for each. The timeout of a service config or of an xDS
-// route, unlike the deadline of a context, bounds each attempt alone; servers take it for
-// the caller's deadline, and forbid to repeat the call if the delay is longer.
+// Attempts are made one after the other, with the same context and metadata. What stands
+// inside must not run several of them at once, as hedging does. The reply is reset before
+// each. grpc.Header, grpc.Trailer and grpc.Peer return those of the last attempt;
+// grpc.OnFinish runs for each. The timeout of a service config or of an xDS route, unlike
+// the deadline of a context, bounds each attempt alone. Servers take it for the caller's
+// deadline, and forbid to repeat the call if the delay is longer.
 func WithRetry(policy RetryPolicy) ClientOption {
 	return clientOption(func(c *client) { c.retry = newRetrier(policy) })
 }
@@ -169,10 +168,9 @@ func CallIdempotent() grpc.CallOption {
 	return callOption{callSettings: callSettings{idempotent: true}}
 }
 
-// CallMaxAttempts sets for one call how many attempts there may be, the first
-// included, in place of the policy's MaxAttempts, more or fewer. Values below 1 count
-// as 1, which repeats nothing; there is no upper bound. Without [WithRetry] it does
-// nothing.
+// CallMaxAttempts sets how many attempts one call may have, the first included, in place of
+// the policy's MaxAttempts. Values below 1 count as 1, which repeats nothing; there is no
+// upper bound. Without [WithRetry] it does nothing.
 func CallMaxAttempts(n int) grpc.CallOption {
 	return callOption{callSettings: callSettings{maxAttempts: max(n, 1)}}
 }

@@ -58,8 +58,8 @@ func newServer(opts []ServerOption) *server {
 	return s
 }
 
-// UnaryServer returns the interceptor for unary calls of a server. What a handler may
-// return, and what the client gets, is told at [mapping.Mapper.Map].
+// UnaryServer returns the interceptor for unary calls of a server. [mapping.Mapper.Map]
+// tells what a handler may return, and what the client gets.
 func UnaryServer(opts ...ServerOption) grpc.UnaryServerInterceptor { return newServer(opts).unary() }
 
 func (s *server) unary() grpc.UnaryServerInterceptor {

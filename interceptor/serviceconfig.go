@@ -21,18 +21,17 @@ import (
 	"github.com/openyuanrong/statusmap/gen/sdk"
 )
 
-// A ServiceConfig describes a gRPC service config that turns on the retries of gRPC
-// itself, for clients in any language and for streams, the way our servers expect
-// them: only for methods that are idempotent, and with a throttle. The servers tell by
+// A ServiceConfig describes a gRPC service config that turns on gRPC's own retries, for
+// clients in any language and for streams, in the way that our servers expect: only for
+// methods that are idempotent, and with a throttle. The servers tell by
 // grpc-retry-pushback-ms when to come back, or not to.
 //
 //	js, err := interceptor.ServiceConfig{Services: []string{"acme.v1.Functions"}}.JSON()
 //	conn, err := grpc.NewClient(addr, grpc.WithDefaultServiceConfig(js), creds)
 //
-// A method that is not idempotent gets no policy, because gRPC repeats by the code
-// alone: a connection that broke after the call was sent has the same UNAVAILABLE as
-// one that was refused. Calls of methods with a policy are left to gRPC by
-// [WithRetry].
+// A method that is not idempotent gets no policy, because gRPC repeats by the code alone: a
+// connection that broke after the call was sent has the same UNAVAILABLE as one that was
+// refused. [WithRetry] leaves calls of methods with a policy to gRPC.
 type ServiceConfig struct {
 	// Services are the full names of the services, "package.Service". Their
 	// descriptors are looked up among those linked into the program.
@@ -41,24 +40,24 @@ type ServiceConfig struct {
 	Descriptors []protoreflect.ServiceDescriptor
 
 	// Idempotent are methods of these services, "/package.Service/Method", of which the
-	// first slash may be missing, that are idempotent although their descriptors do not say
-	// so by an idempotency_level. The server has to know it too, by [WithIdempotent] with the
-	// same methods: else it forbids by grpc-retry-pushback-ms to repeat calls that may have
-	// been executed, and clients obey.
+	// first slash may be missing, that are idempotent although their descriptors do not
+	// say so by an idempotency_level. The server has to know it too, by [WithIdempotent]
+	// with the same methods. Otherwise it forbids by grpc-retry-pushback-ms to repeat
+	// calls that may have been executed, and clients obey.
 	Idempotent []string
 
-	// Retry is the policy of the idempotent methods. MaxAttempts is 2 to 5, Multiplier 1 to
-	// 1000, MaxTokens 3 to 1000 or negative, TokenRatio 0.001 to 1000, InitialBackoff above
-	// 0 and at most MaxBackoff, which has no bound. The backoff counts only where no server
-	// could say how long to wait, so the default of InitialBackoff is here what the
-	// catalogue asks for after a broken connection, 500 ms; gRPC varies it at random.
-	// MaxDelay has no counterpart and does not count. Negative MaxTokens means that there
-	// is no throttle. JSON refuses everything else.
+	// Retry is the policy of the idempotent methods. MaxAttempts is 2 to 5, Multiplier 1
+	// to 1000, MaxTokens 3 to 1000, or negative for no throttle, TokenRatio 0.001 to 1000,
+	// and InitialBackoff above 0 and at most MaxBackoff, which has no bound. JSON refuses
+	// everything else. The backoff counts only where no server could say how long to wait.
+	// So the default of InitialBackoff is 500 ms here, which is what the catalogue asks
+	// for after a broken connection; gRPC varies it at random. MaxDelay has no counterpart
+	// and does not count.
 	Retry RetryPolicy
 	// Codes are those after which a call is repeated. The default is UNAVAILABLE,
-	// RESOURCE_EXHAUSTED and ABORTED: those for which our servers say so where a call
-	// must not be repeated. INTERNAL and UNKNOWN may be added; but of these nobody says so,
-	// and gRPC repeats idempotent calls whatever the class, NEVER too. All others are
+	// RESOURCE_EXHAUSTED and ABORTED: for these, our servers say so if a call must not be
+	// repeated. INTERNAL and UNKNOWN may be added, but for these no server says so, and
+	// gRPC repeats idempotent calls whatever their class, even NEVER. All others are
 	// refused: repeating does not help against them, or the caller's time is over.
 	Codes []codes.Code
 
@@ -67,15 +66,15 @@ type ServiceConfig struct {
 	Methods map[string]MethodSettings
 }
 
-// MethodSettings are what a service config says about a method besides retries. In
-// gRPC the most specific entry replaces all others, so what is not in the same entry
-// as the retry policy is lost; that is why they are given here.
+// MethodSettings are what a service config says about a method besides retries. They are
+// given here because in gRPC the most specific entry replaces all others: what is not in
+// the same entry as the retry policy is lost.
 type MethodSettings struct {
 	// Timeout bounds each call, all its attempts by gRPC together. 0 means none.
 	Timeout time.Duration
 	// WaitForReady makes calls wait for a connection instead of failing at once. For
-	// methods that are not idempotent it is the one way to survive that a server is
-	// away for a moment, because a stock client cannot tell a call that never left.
+	// methods that are not idempotent it is the only way to survive a server that is away
+	// for a moment, because a stock client cannot tell that a call never left.
 	WaitForReady bool
 }
 
@@ -112,13 +111,14 @@ type (
 	}
 )
 
-// JSON returns the service config as [grpc.WithDefaultServiceConfig] and resolvers
-// take it; equal descriptions give equal text. It returns an error, which names
-// everything that is wrong, for what gRPC would refuse and also for what it would
-// silently ignore or cut: services and methods that do not exist or come twice, codes
-// that must not be retried, more than 5 attempts, a budget with which nothing is ever
-// repeated, a first backoff above the highest, services of none of which there is
-// anything to say.
+// JSON returns the service config as [grpc.WithDefaultServiceConfig] and resolvers take it;
+// equal descriptions give equal text.
+//
+// It returns an error, which names everything that is wrong, for what gRPC would refuse,
+// and also for what gRPC would silently ignore or cut: services and methods that do not
+// exist or come twice, codes that must not be retried, more than 5 attempts, a budget with
+// which nothing is ever repeated, a first backoff above the highest, and services about
+// which there is nothing to say.
 func (c ServiceConfig) JSON() (string, error) {
 	policy, err := c.retryPolicy()
 	services, serviceErr := c.services()

@@ -1,6 +1,5 @@
-// Package fault makes calls fail with chosen errors, for tests: of a service's
-// dependencies without a server that fails, or of a client without a server that has
-// to be brought to fail.
+// Package fault makes calls fail with chosen errors, so that tests of a client, or of a
+// service that calls others, need no server that really fails.
 //
 //	faults := fault.New(
 //		fault.On("/acme.v1.Store/Get", sdk.InstanceNotFound).Times(2),
@@ -9,15 +8,15 @@
 //	opts := append(interceptor.DialOptions(), faults.DialOptions()...)
 //	conn, err := grpc.NewClient(addr, append(opts, creds)...)
 //
-// On a client the calls do not leave, and fail as if the server had answered; on a
-// server ([Faults.ServerOptions]) the handler is not called.
+// On a client the calls do not leave, and fail as if the server had answered. On a server
+// ([Faults.ServerOptions]) the handler is not called.
 //
 // # Order
 //
-// The options come behind those of package interceptor, on either side. Then these see
-// the errors as they see real ones: they are translated, observed and retried. In front
-// of them the faults stand outside, and the caller gets on a client gRPC's plain error,
-// on a server what gRPC alone makes of the error.
+// The options come behind those of package interceptor, on either side. Then the
+// interceptors see the errors as they see real ones, and translate, observe and retry them.
+// With the options in front, the faults stand outside: the caller gets gRPC's plain error
+// on a client, and on a server what gRPC alone makes of the error.
 //
 // # Invariants
 //
@@ -48,14 +47,14 @@ type Rule struct {
 	unsent   bool
 }
 
-// On returns a rule for the calls of a method, "/package.Service/Method": they fail
-// with err. "/package.Service/*" is every method of a service, "*" every method; the
-// first slash may be missing. It panics if the name has none of these forms, because a
-// rule for a method that cannot be called would fail nothing in silence.
+// On returns a rule for the calls of a method, "/package.Service/Method": they fail with
+// err. "/package.Service/*" is every method of a service, "*" every method; the first slash
+// may be missing. It panics if the name has none of these forms, because a rule for a
+// method that cannot be called would silently fail nothing.
 //
-// The error is any that a handler may return, and becomes what it would become there:
-// a code of a catalogue, a platform error, a gRPC status error, a context error. With
-// nil the calls go through, which keeps later rules from them.
+// The error is any that a handler may return, and becomes what it would become there: a
+// code of a catalogue, a platform error, a gRPC status error, a context error. With nil the
+// calls go through, and later rules do not see them.
 func On(method string, err error) Rule {
 	checkName(method)
 	return Rule{method: method, err: err}
@@ -68,24 +67,25 @@ func (r Rule) Times(n int) Rule {
 	return r
 }
 
-// After makes the rule pass over the first n calls of its methods.
+// After makes the rule let the first n calls of its methods pass; n below 1 counts as 0,
+// the default.
 func (r Rule) After(n int) Rule {
 	r.skip = max(n, 0)
 	return r
 }
 
-// AfterMessages lets a stream begin and fail once n messages have come from the
-// server. It has no effect on unary calls. A stream that ends with fewer messages ends
-// as it does, but counts as claimed.
+// AfterMessages makes a stream begin, and fail once n messages have come from the server; n
+// below 1 counts as 0, the default. It has no effect on unary calls. A stream that ends
+// with fewer messages ends as it would without the rule, but counts as claimed.
 func (r Rule) AfterMessages(n int) Rule {
 	r.messages = max(n, 0)
 	return r
 }
 
-// Unsent makes the calls of a client fail as if they never left, with no connection
-// to the server, and streams in being opened. Else a client takes it that the server
-// was reached, which decides about its retries. It is for errors without a platform
-// code, and has no effect on a server.
+// Unsent makes the calls of a client fail as if they had never left, for want of a
+// connection to the server; streams fail when they are opened. Without it the client
+// believes that the server was reached, which decides about its retries. It is for errors
+// without a platform code, and has no effect on a server.
 func (r Rule) Unsent() Rule {
 	r.unsent = true
 	return r
@@ -156,7 +156,7 @@ func (f *Faults) Clear() {
 func (f *Faults) Calls(method string) int { return f.count(method).seen }
 
 // Failed returns how many calls of a method, named as for [On], a rule has claimed to fail.
-// A rule that was to fail some, and of which none did, names a method that is not called.
+// If it is 0 where calls were to fail, the rule names a method that is not called.
 func (f *Faults) Failed(method string) int { return f.count(method).failed }
 
 func (f *Faults) count(name string) count {
