@@ -33,22 +33,22 @@ func (n Next) String() string {
 	return "give up"
 }
 
-// Advise tells what a caller may do after a call that failed with err, and how long
-// to wait before it, 0 to [rpcerr.MaxRetryDelay]. The call is idempotent if running
-// it twice has the effect of running it once.
+// Advise tells what a caller may do after a call that failed with err, and how long to wait
+// first, 0 to [rpcerr.MaxRetryDelay]. The call is idempotent if running it twice has the
+// effect of running it once.
 //
 //   - a call that never left ([OriginUnsent]): Repeat if it failed with UNAVAILABLE,
 //     else GiveUp;
 //   - class [Safe]: Repeat, unless a service in the middle passed the error on and the
 //     call is not idempotent ([rpcerr.Error.Repeatable]);
 //   - class [Idempotent]: Repeat if the call is idempotent, else GiveUp;
-//   - class [HigherLevel]: StartOver. The call may have had effects before it ended:
-//     whether what starts over may have them again is for the caller to know;
+//   - class HigherLevel: StartOver. The call may have had effects before it ended, and the
+//     caller has to know whether it may have them again;
 //   - class [Never], an error without a retry hint, nil: GiveUp.
 //
-// The wait is what the sender asks for and no backoff: a loop adds its own, a bound on
-// the number of rounds, and the end of its context. It needs no interceptor, except
-// that only our client interceptor with retry on knows of a call that it never left.
+// The wait is what the sender asks for, without backoff: a loop adds its own, bounds the
+// number of rounds, and ends with its context. No interceptor is needed, except that only
+// our client interceptor with retry on finds out that a call never left.
 func Advise(err error, idempotent bool) (Next, time.Duration) {
 	e, ok := FromError(err)
 	if !ok {

@@ -40,10 +40,10 @@ func FromError(err error) (*Error, bool) {
 //	PERMISSION_DENIED, RESOURCE_EXHAUSTED,
 //	UNIMPLEMENTED, UNAUTHENTICATED          none            NEVER                   transport
 //
-// The origin is [OriginPeer] for the codes that gRPC libraries never make by
-// themselves. The delay of UNAVAILABLE is that of a google.rpc.RetryInfo, if the status
-// has one, which allows nothing to any other code: only UNAVAILABLE says by itself that
-// another try may help (AIP-194).
+// The origin is [OriginPeer] for the codes that gRPC libraries never make by themselves.
+// The delay of UNAVAILABLE is that of a google.rpc.RetryInfo, if the status has one. With
+// any other code a RetryInfo changes nothing: only UNAVAILABLE says by itself that another
+// try may help (AIP-194).
 func FromStatus(st *status.Status) (*Error, bool) {
 	d := Decoder{Catalogs: platform[:], Infer: infer}
 	return d.FromStatus(st)

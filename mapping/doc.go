@@ -12,8 +12,8 @@
 //	return nil, sdk.EtcdOperationError.Wrap(err) // the cause stays in the process
 //
 // The second and the third are an [Error]. It and [Code] are types of package rpcerr, on
-// which generated catalogues stand: their methods are listed by "go doc" of that package's
-// Error and Code.
+// which generated catalogues stand. Their methods are documented there, at [rpcerr.Error]
+// and [rpcerr.Code].
 //
 // # Reading an error
 //
@@ -26,18 +26,18 @@
 //
 //	if e, ok := mapping.FromError(err); ok { … e.Code(), e.Metadata(), e.Retry() … }
 //
-// The code of a plain status is a guess, which errors.Is finds like any other; Inferred
-// tells.
+// The code of a plain status is a guess, which errors.Is finds like any other: ask Inferred
+// before you act on it.
 //
 // Both know the catalogues sdk and rest ([Catalogs], [Lookup]); a [Decoder] from
-// [NewDecoder] knows yours as well. What a caller may do next, [Advise] says.
+// [NewDecoder] knows yours as well. [Advise] says what a caller may do next.
 //
 // # What a client gets
 //
-// A [Mapper] decides what becomes of the errors that handlers return. Its rules
-// ([WhenIs], [WhenAs], or your own) claim errors that know nothing of the platform, and
-// [Relay] is its policy for errors that another service sent. The server interceptors use
-// one for every call.
+// A [Mapper] decides what becomes of the errors that handlers return. Its rules ([WhenIs],
+// [WhenAs], or your own) claim errors that know nothing of the platform, and [Relay] is its
+// policy for errors that another service sent. The server interceptors use a Mapper for
+// every call.
 //
 // # Other ways than a status
 //

@@ -21,9 +21,9 @@ type Mapper struct {
 	// Fallback is the code for errors that nothing else decides about; the zero Code
 	// means 3003 (sdk.InnerSystemError).
 	Fallback Code
-	// Relay decides about errors that another service sent and our client
-	// interceptor decoded; nil means [Relay]. Where it returns nil or panics the client
-	// gets the Fallback; what it returns with a guessed code is sent without it (see
+	// Relay decides about errors that another service sent and our client interceptor
+	// decoded; nil means [Relay]. If it returns nil or panics, the client gets the
+	// Fallback. A guessed code of what it returns is not sent (see
 	// [rpcerr.Error.Inferred]).
 	Relay func(*Error) *Error
 	// DebugInfo lets google.rpc.DebugInfo cross. By default it is removed from whatever
@@ -48,12 +48,12 @@ type Mapper struct {
 // errors, typed nils, statuses that are nil or OK. So is what lies deeper than 1000
 // errors. An error whose method panics does not match, and the search goes on behind it.
 //
-// The context is the one of the call: when it has ended, a downstream call that
-// failed with CANCELLED or DEADLINE_EXCEEDED has the same cause, and counts as
-// the context's error. It may be nil.
+// The context is that of the call, and may be nil. Once it has ended, a downstream call
+// that failed with CANCELLED or DEADLINE_EXCEEDED has the same cause, and counts as the
+// context's error.
 //
-// The result unwraps to err, unless it is err itself, so that outer code still finds
-// everything in it. Nothing of that is sent.
+// The result unwraps to err, unless it is err itself, so outer code still finds everything
+// in it. Nothing of that is sent.
 func (m *Mapper) Map(ctx context.Context, err error) *Error {
 	switch x := err.(type) { // what handlers mostly return, without the cost of a walk
 	case nil:
@@ -174,17 +174,18 @@ func (m *Mapper) fallback() Code {
 //
 //   - one with a platform code passes as it is, with its details. So does one that was
 //     read out of a reply (package inband), whose message was written for clients;
-//   - of one whose code was parsed out of its text only the code passes: the text was
-//     not written for our clients;
-//   - one without becomes 3002 if the other service could not be reached or did
-//     not answer in time, else 3003, with the original gRPC code in metadata under
-//     "grpc_code". Its text is not passed on. A NOT_FOUND that a dependency means for
-//     us would mislead our own client, which asked for something else.
+//   - if the code was parsed out of the text, only the code passes: the text was not
+//     written for our clients;
+//   - one without a platform code becomes 3002 (sdk.InnerCommunication) if it is
+//     UNAVAILABLE, DEADLINE_EXCEEDED or CANCELLED, else 3003 (sdk.InnerSystemError), with
+//     the original gRPC code in metadata under "grpc_code". Its text is not passed on: a
+//     NOT_FOUND that a dependency means for us would mislead our own client, which asked
+//     for something else.
 //
-// The retry hint passes too, and so does metadata that was added on this side. Class
-// [Safe] of another service says nothing about what was done here before it was
-// called; so RetryInfo goes along only if our method is idempotent, and without it
-// nobody repeats the call by itself (see [rpcerr.Error.Repeatable]).
+// The retry hint passes too, and so does metadata that was added on this side. Class [Safe]
+// of another service says nothing about what was done here before it was called. So
+// RetryInfo goes along only if our method is idempotent, and without it no client repeats
+// the call by itself (see [rpcerr.Error.Repeatable]).
 func Relay(e *Error) *Error {
 	if hasOwnCode(e) && !e.Parsed() {
 		return e

@@ -2,16 +2,16 @@ package mapping
 
 import "reflect"
 
-// A Rule claims errors that do not know the platform, those of a database driver
-// for instance. It is shown one error of the tree at a time, never nil, and must
-// not unwrap it. The client gets the code with the catalogue's text; the error
-// itself stays in the process. A rule that claims everything also hides the platform
-// errors that are wrapped inside; for a last resort there is [Mapper.Fallback].
+// A Rule claims errors that know nothing of the platform, such as those of a database
+// driver. It is given one error of the tree at a time, never nil, and must not unwrap it.
+// The client gets the code with the catalogue's text; the error itself stays in the
+// process. A rule that claims everything also hides the platform errors that are wrapped
+// inside; as a last resort, use Mapper.Fallback.
 //
 // The client also gets the code's retry class, and repeats calls by it. With a code of
-// class [Safe] the rule says that nothing was executed whenever the error comes up, and
-// clients repeat any unary call. A rule sees an error and not what was done before it,
-// so a code of class [Idempotent] or [Never] fits most errors.
+// class [Safe], the rule says that nothing was executed whenever the error comes up, and
+// clients repeat any unary call. A rule sees an error and not what was done before it, so a
+// code of class [Idempotent] or [Never] fits most errors.
 type Rule func(err error) (Code, bool)
 
 // WhenIs returns a rule that claims target, by the meaning of [errors.Is]: an error

@@ -16,22 +16,22 @@ import (
 //	ErrCode: 1003, ModuleCode: 20, ErrMsg: …
 //	[code: 1003, status: …], detail: […]
 //
-// A name is known with and without ERR_ in front. Only what stands directly between
-// the word and the comma counts, so an address or a request id never passes for a
-// code. Where several are printed the first counts, which is the outermost.
+// A name is known with and without ERR_ in front. Only what stands directly between the
+// word and the comma counts, so an address or a request id never passes for a code. If
+// several are printed, the first counts, which is the outermost.
 //
 // Others print codes too, and theirs must not pass for the platform's. A name counts, and
 // so does a number in front of "message:", "ModuleCode:", "ErrMsg:" or "status:", but not
 // after a word such as exit, status, close, rpc or internal in the same line: "exit code:
 // 1003, message: …" is the code of something else. A number in front of anything else
-// counts only where no word at all stands in front of "code:", and not in front of
-// "reason:", as the codes of WebSockets do.
+// counts only if no word at all stands in front of "code:". In front of "reason:", where
+// WebSockets print theirs, it never does.
 //
 // The catalogues give the numbers and names their meaning, and the first that lists one
 // decides. They replace the default, which is that of package sdk: to know yours in
-// addition, give it and sdk.Catalog(), that one first whose meaning is to count where
-// both list a number. Nil ones are ignored. What none of them lists is not recognised: in
-// a text, a number that means nothing is more likely to be no code.
+// addition, give both, yours and sdk.Catalog(), in the order in which they are to count.
+// Nil ones are ignored. What none of them lists is not recognised: in a text, a number that
+// means nothing is more likely to be no code.
 //
 // The message is what follows "message:", "ErrMsg:" or "status:", else what follows
 // the comma. ParseText allocates nothing and takes time proportional to the text.

@@ -10,9 +10,9 @@ type (
 	Error = rpcerr.Error
 	// A Code names one error of one domain; it is comparable and itself an error. Its
 	// methods are documented at [rpcerr.Code]: Errorf, Wrap, With and AsError make an
-	// [Error] of it, Describe explains it to people. What else an error can say, such as
-	// RetryAfter, DoNotRetry and WithDetails, are methods of Error: on a bare code they
-	// need AsError.
+	// [Error] of it, Describe explains it to people. Whatever else an error can say is set
+	// by methods of Error, such as RetryAfter, DoNotRetry and WithDetails: on a bare code
+	// they need AsError.
 	Code = rpcerr.Code
 	// A Catalog is the set of codes of one domain.
 	Catalog = rpcerr.Catalog

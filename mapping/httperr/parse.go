@@ -29,15 +29,15 @@ import (
 //   - plain text, in which [mapping.ParseText] looks for a code. All of the text stays
 //     the message.
 //
-// A body that Write makes without a platform code has none, whatever its number and its
-// message look like.
+// A body that [Write] makes for an error without a platform code has none, whatever its
+// number and its message look like.
 //
 // # What is an error
 //
-// From status 400 every response is one. The platform sends errors with 200 too. Below
-// 400 a body is an error only if it has both a code and a string as the message, for a
-// "code" alone may be anything, and then by its number, which the header alone may hold
-// too:
+// From status 400 every response is one. The platform sends errors with 200 too. Below 400
+// a body is an error only if it has both a code and a string as the message, because a
+// "code" alone may be anything. Then the number decides, and so does one that only the
+// header has:
 //
 //   - a success is 0, 100 to 399, which are HTTP statuses, 200200 to 200399, which are
 //     the frontend's form of them, and 6030 as errorCode;
@@ -57,20 +57,20 @@ import (
 // sdk.Catalog(), in the order in which their meanings are to count. Nil ones are ignored.
 // A body that says the domain, as that of [Write] does, needs only yours.
 //
-// Without catalogues these are rest and sdk, the latter only for what the platform's
-// frontend sends, which is a code and a message, and X-Inner-Code: other services have
-// numbers of their own for the same, so that an errorCode never means one of sdk. The
-// frontend too means other errors than the SDK by 3008, 3009, 4001 to 4009 and 4201, such
-// as 4002 for a function that has thrown. These count as not listed.
+// The default is rest and sdk, the latter only for what the platform's frontend sends,
+// which is a code and a message, or X-Inner-Code. Other services have numbers of their own
+// for the same errors, so an errorCode never means one of sdk. The frontend too means other
+// errors than the SDK by 3008, 3009, 4001 to 4009 and 4201, such as 4002 for a function
+// that has thrown. These count as not listed.
 //
-// What no code can be, a negative number, one that is too large, and from status 400 an
-// unknown name, counts as none, and the text says it.
+// A negative number, one that is too large, and from status 400 an unknown name, can be no
+// code. They count as none, and the text says what they were.
 //
-// An error without any code is as that of a plain gRPC status, of which
-// [mapping.FromStatus] says where a code is inferred. The gRPC code is what [Status]
-// would turn into the HTTP status, or into the number that is one: 404 is NOT_FOUND,
-// without a platform code, and 503 UNAVAILABLE, from which 3002 is inferred. What no code
-// can be is UNKNOWN below 400, from which 3003 is inferred.
+// An error without any code is like that of a plain gRPC status, for which
+// [mapping.FromStatus] tells when a code is inferred. Its gRPC code is the one that
+// [Status] turns into the HTTP status, or into the number in the body that is an HTTP
+// status: 404 is NOT_FOUND, without a platform code, and 503 is UNAVAILABLE, from which
+// 3002 is inferred. Below 400, what can be no code is UNKNOWN, from which 3003 is inferred.
 //
 // The retry hint is the body's or the catalogue's. A longer delay in Retry-After counts,
 // but its presence alone makes nothing repeatable. A body as [Write] makes it with class

@@ -18,26 +18,27 @@ const MaxBody = 1 << 20
 // maxText bounds how much of a plain text becomes a message, in bytes.
 const maxText = 4096
 
-// FromResponse returns the error that an HTTP response carries, and whether it carries
-// one, by [Parse]. As there, catalogues replace the platform's, and the first that lists
-// a number decides. It does not close the body, and what it has read of it is put back,
-// so that resp.Body can still be read from its beginning. Nil carries no error.
+// FromResponse returns the error that an HTTP response carries, and whether it carries one,
+// by [Parse]. As there, catalogues replace the platform's, and the first that lists a
+// number decides. It does not close the body, and puts back what it has read, so resp.Body
+// can still be read from its beginning. Nil carries no error.
 //
-// It reads no more than it takes, and at most [MaxBody]: to the end of the first JSON
-// object, or the first 4 KiB of a text. Below status 400, where most bodies are no
-// errors, it looks only into these:
+// It reads no more than it needs, and at most [MaxBody]: to the end of the first JSON
+// object, or the first 4 KiB of a text. Below status 400, where most bodies are no errors,
+// it looks only into these:
 //
-//   - those of a JSON type. Of a stream of JSON objects the first is waited for;
-//   - those of no type or of text/plain that say their length. Services that write JSON
-//     and name no type send such ones, while streams have no length.
+//   - those of a JSON type. It waits for the first object of a stream of JSON objects;
+//   - those of no type or of text/plain that say their length. Services that write JSON and
+//     name no type send such bodies, while streams have no length.
 //
-// From status 400 it looks into every body but text/event-stream and multipart, which
-// are streams of other things: of most types no further than it takes to see that there is
-// no JSON object. A text, of no type or text/plain, is waited for until its 4 KiB or its
-// end, for it is the message: what is read is bounded in size, and not in time.
+// From status 400 it looks into every body except text/event-stream and multipart, which
+// are streams of other things; into most types only far enough to see that there is no JSON
+// object. A text, of no type or text/plain, is the message, so it waits for its end, or for
+// the first 4 KiB. That bounds what is read in size, but not in time: a response that never
+// ends is up to the context of the request.
 //
-// A body that is still encoded, because the request asked for gzip itself, is not
-// looked into. How long it may take to come is up to the context of the request.
+// A body that is still encoded, because the request asked for gzip itself, is not looked
+// into.
 func FromResponse(resp *http.Response, catalogs ...*mapping.Catalog) (*mapping.Error, bool) {
 	if resp == nil {
 		return nil, false

@@ -9,7 +9,7 @@ import (
 )
 
 // Status returns the HTTP status for a gRPC code, by the mapping that google.rpc.Code
-// documents. It is 200 for OK, and 500 for what is no gRPC code.
+// documents: 200 for OK, and 500 for what is no gRPC code.
 func Status(c codes.Code) int { return httpcode.Of(c) }
 
 // grpcCodeOf returns the gRPC code that an HTTP status most likely stands for: one for

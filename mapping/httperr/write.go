@@ -32,18 +32,18 @@ const (
 //	 "grpc_code":"NOT_FOUND","retry":{"class":"NEVER"},"metadata":{"function":"f"},"request_id":"r1"}
 //
 // Code and message are what the platform documents. The number stands in the header
-// X-Inner-Code too. Retry-After, in seconds, rounded up, comes only where repeating
-// this very call is safe, for there are clients that repeat on its mere presence: with
-// class SAFE, and with IDEMPOTENT if it was sealed for an idempotent method. An error of
-// another service goes without, for it says nothing of what was done here before that one
-// was called; where nothing was, as in a gateway, WithOrigin([mapping.OriginLocal]) on
-// the error says so.
+// X-Inner-Code too. Retry-After, in seconds, rounded up, is set only if repeating this very
+// call is safe, because some clients repeat on its mere presence: with class SAFE, and with
+// IDEMPOTENT if the error was sealed for an idempotent method. It is not set for an error
+// of another service, which says nothing of what was done here before that service was
+// called. If nothing was, as in a gateway, say so by WithOrigin(mapping.OriginLocal) on the
+// error.
 //
-// Any error may be given. The client gets what a gRPC client would get, by the zero
-// [mapping.Mapper]; with rules or another policy, give Write what Mapper.Map returns.
-// Only details do not cross. An error without a platform code has the HTTP status as
-// its code, its message, its gRPC code and, other than over gRPC, its request id. For nil
-// nothing is written.
+// Any error may be given. The client gets what a gRPC client would get by the zero
+// [mapping.Mapper], except details, which do not cross. For rules or another policy, give
+// Write what Map of your Mapper returns. An error without a platform code has the HTTP
+// status as its code, and its message, its gRPC code and, unlike over gRPC, its request id.
+// For nil nothing is written.
 //
 // Unlike the server interceptors Write makes no request id and tells no observer: the
 // cause goes nowhere. Log the error yourself, and give it the id by which the log has it:
@@ -55,11 +55,11 @@ const (
 //	slog.ErrorContext(ctx, "call failed", "error", e) // the cause too
 //	httperr.Write(w, e)
 //
-// Nothing else may have been written before, and nothing may be written after it.
-// Headers that describe the body or the result of a success, such as Content-Length, Etag
-// and Location, are removed; all others stay, Content-Encoding too: whoever has set it
-// compresses what is written. A body that would be longer than [MaxBody] goes without
-// metadata, and with the message that a gRPC client would get.
+// Nothing else may have been written before, and nothing may be written after it. Headers
+// that describe the body or the result of a success, such as Content-Length, Etag and
+// Location, are removed; all others stay, Content-Encoding too: whoever has set it
+// compresses what is written. If the body would be longer than [MaxBody], it has no
+// metadata, and the message that a gRPC client would get.
 func Write(w http.ResponseWriter, err error) {
 	if err == nil {
 		return
@@ -85,10 +85,10 @@ func Write(w http.ResponseWriter, err error) {
 	answer(w, status, data, inner, after)
 }
 
-// WriteStatus answers an HTTP request that reached no service with a status of 400 to
-// 599, any other counts as 500: for routers, to which a path or a method is unknown, and
-// for requests that are too large. The body is that of [Write] for an error without a
-// platform code; an empty message is the name of the status.
+// WriteStatus answers an HTTP request that reached no service: for routers that do not know
+// a path or a method, and for requests that are too large. The status is 400 to 599; any
+// other counts as 500. The body is that of [Write] for an error without a platform code.
+// For an empty message it has the name of the status.
 func WriteStatus(w http.ResponseWriter, status int, message string) {
 	if status < 400 || status > 599 {
 		status = http.StatusInternalServerError

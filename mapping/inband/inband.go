@@ -1,7 +1,7 @@
-// Package inband reads and writes the errors of services that put a code into the
-// reply of a call that ends OK. Package interceptor does so by itself, on a client with
-// WithInBand and on a server with WithInBandReplies; for streams on which several calls
-// are multiplexed, [Format.FromReply] reads one message.
+// Package inband reads and writes the errors of services that put a code into the reply of
+// a call that ends OK. Package interceptor uses it on a client with WithInBand and on a
+// server with WithInBandReplies. For streams on which several calls are multiplexed,
+// [Format.FromReply] reads one message.
 //
 // # Invariants
 //
@@ -40,29 +40,29 @@ import (
 // The first code that is not 0 counts: that of the reply itself, then those of the
 // nested messages in the order of Nested.
 //
-// The shape is all that is looked at: any reply with an integer "code" and a string
-// "message" is read, whoever declared it. Where such a code means something else, as that
-// of a voucher, or success has another number than 0, as 200, every call would fail: set
-// Extract then. Success is no help, for it names codes of catalogues and not numbers.
+// Only the shape counts: any reply with an integer "code" and a string "message" is read,
+// whoever declared it. If such a code means something else, such as that of a voucher, or
+// if success is another number than 0, such as 200, every call would fail: set Extract
+// then. Success does not help, because it names codes of catalogues and not numbers.
 type Format struct {
-	// Catalogs give the numbers their meaning: the first that lists a number decides,
-	// and one that none lists belongs to the first. Empty means that of package sdk,
-	// which others replace, so that by default codes of package rest and codes of your own
-	// are neither written into replies nor read out of them. To know them in addition, name
-	// rest.Catalog(), yours and sdk.Catalog(), that one first whose meaning is to count
-	// where two list a number. Nil ones are ignored.
+	// Catalogs give the numbers their meaning: the first that lists a number decides, and
+	// one that none lists belongs to the first. Empty means that of package sdk, so by
+	// default codes of package rest and codes of your own are neither written into replies
+	// nor read out of them. Catalogues given here replace it: to know all, name
+	// rest.Catalog(), yours and sdk.Catalog(), in the order in which they are to count.
+	// Nil ones are ignored.
 	Catalogs []*mapping.Catalog
 	// Nested names the fields whose messages are looked into, in proto style or in
 	// JSON style, in this order. Empty means "status", then "callResult".
 	Nested []string
-	// Success names the codes that are a success of a method, by its full name
-	// ("/package.Service/Method"): to kill an instance that is not there, for
-	// example. It is about reading: a status with such a code stays an error. For
-	// another number of success than 0 there is Extract.
+	// Success names, by the full name of a method ("/package.Service/Method"), the codes
+	// that are a success of that method: to kill an instance that is not there, for
+	// example. It is about reading: a status with such a code stays an error. If the
+	// number of success is not 0, use Extract.
 	Success map[string][]mapping.Code
-	// Extract, if set, reads replies in place of the shape, all of them: it is called for
-	// every reply of every method, also for those that are no protobuf messages, and of
-	// several calls at once. An Outcome without a number is a success.
+	// Extract, if set, reads all replies, in place of the shape. It is called for every
+	// reply of every method, also for those that are no protobuf messages, and may be
+	// called concurrently. An Outcome without a number is a success.
 	Extract func(reply any) Outcome
 
 	once      sync.Once
@@ -109,14 +109,14 @@ func (f *Format) settings() *settings {
 	return &f.known
 }
 
-// FromReply returns the error that a reply carries, and whether it carries one. The
-// method is the full name of the reply's method; it only serves to look into Success
-// and may be empty. FromReply itself never ends a stream, so it also suits messages
-// of streams on which several calls are multiplexed.
+// FromReply returns the error that a reply carries, and whether it carries one. The method
+// is the full name of the reply's method; it is only looked up in Success and may be empty.
+// FromReply itself never ends a stream, so it also suits messages of streams on which
+// several calls are multiplexed.
 //
-// The error has origin [mapping.OriginPeer] and unwraps to a [*Reply]. Of a number that no
-// code can have, the code is inferred, as [Outcome] says. The retry class
-// is the code's, refined by what the reply says:
+// The error has origin [mapping.OriginPeer] and unwraps to a [*Reply]. For a number that no
+// code can have, the code is inferred, as [Outcome] says. The retry class is the code's,
+// refined by what the reply says:
 //
 //   - with the reason "post-dispatch-unknown" SAFE becomes IDEMPOTENT;
 //   - not retryable otherwise: SAFE and IDEMPOTENT become NEVER;
@@ -128,8 +128,8 @@ func (f *Format) settings() *settings {
 // NEVER stays whatever the reply says, and so does HIGHER_LEVEL, which does not repeat
 // this call.
 //
-// A reply of a type that was seen before and that carries no error costs neither an
-// allocation nor a lock, but for what protobuf itself does to decode lazy fields.
+// A reply that carries no error, of a type that was seen before, costs neither an
+// allocation nor a lock, except what protobuf itself does to decode lazy fields.
 func (f *Format) FromReply(method string, reply any) (*mapping.Error, bool) {
 	if f.Extract != nil {
 		if outcome := f.Extract(reply); outcome.Number != 0 {
@@ -193,16 +193,16 @@ func (r *Reply) Error() string {
 	return fmt.Sprintf("code in a reply of type %T", r.Reply)
 }
 
-// NewReply returns a reply of the type that tells of e, for callers that read codes in
-// replies: with code, message and, where there are such fields, retryable and the
-// reason. It is retryable only where repeating the very call is safe: for class SAFE,
-// and for IDEMPOTENT if the method is declared idempotent.
+// NewReply returns a reply of the type that carries e, for callers that read codes in
+// replies: with code, message and, if there are such fields, retryable and the reason. It
+// is retryable only if repeating the very call is safe: for class SAFE, and for IDEMPOTENT
+// if the method is declared idempotent.
 //
-// The bool is false where the error cannot be told so that the caller recognises it:
-// the type has no place for a code, e has none or only a guess of one, its domain is not
-// the one that FromReply would give to the number (so with the zero Format every code but
-// those of sdk), or the field is a closed enum without the number. Then it has to travel
-// as a status.
+// The bool is false if the caller could not recognise the error in a reply: if the type has
+// no place for a code, if e has no code or only a guess of one, if its domain is not the
+// one that FromReply would give to the number (with the zero Format, any but that of sdk),
+// or if the field is a closed enum without the number. Then the error has to travel as a
+// status.
 func (f *Format) NewReply(t protoreflect.MessageType, e *mapping.Error, idempotent bool) (proto.Message, bool) {
 	if t == nil || e == nil || e.Code().IsZero() || e.Guessed() || !f.means(e.Code()) {
 		return nil, false

@@ -6,7 +6,7 @@
 //		maptest.Metadata("instance", "a1"),
 //		maptest.Retry(mapping.HigherLevel, 100*time.Millisecond))
 //
-// A failure shows all that was asked for, with what differs marked:
+// A failure shows everything that was asked for, and marks what differs:
 //
 //	the error is not what is wanted (-want +got):
 //	    code                   sdk.yuanrong 1003 INSTANCE_NOT_FOUND
@@ -15,9 +15,8 @@
 //	    retry                  HIGHER_LEVEL after 100ms
 //	the error was: INSTANCE_NOT_FOUND (1003): no instance "b2"
 //
-// Errors are read as [mapping.FromError] reads them, so it makes no difference
-// whether the client has the interceptors, and whether somebody has wrapped the
-// error.
+// Errors are read as [mapping.FromError] reads them, so it does not matter whether the
+// client has the interceptors, or whether somebody has wrapped the error.
 //
 // Package fault, beside the interceptors, makes calls fail with chosen errors.
 //
@@ -37,19 +36,19 @@ import (
 	"github.com/openyuanrong/statusmap/mapping"
 )
 
-// Check reports an error of the test, and returns false, if err is not of the code c,
-// or not as one of the wants says. The test goes on.
+// Check reports an error of the test, and returns false, unless err has the code c and all
+// that the wants say. The test goes on.
 //
-// A code that was only inferred from a plain gRPC status is not what the peer said, so
-// it does not count; for such errors there is [CheckGRPC] with [Inferred]. With the zero
-// Code err has to be an error without a platform code.
+// A code that was only inferred from a plain gRPC status does not count, because the peer
+// did not say it; check such errors by [CheckGRPC] with [Inferred]. With the zero Code, err
+// has to be an error without a platform code.
 func Check(t testing.TB, err error, c mapping.Code, wants ...Want) bool {
 	t.Helper()
 	return check(t, err, append([]Want{code(c)}, wants...))
 }
 
-// CheckGRPC is Check for an error without a platform code, by its gRPC code: one for
-// which the peer sent a plain status. It does not matter whether a code was inferred.
+// CheckGRPC is [Check] for an error without a platform code, for which the peer sent a
+// plain status, by its gRPC code. It does not matter whether a code was inferred.
 func CheckGRPC(t testing.TB, err error, c codes.Code, wants ...Want) bool {
 	t.Helper()
 	return check(t, err, append([]Want{plain, GRPC(c)}, wants...))

@@ -170,8 +170,8 @@ func Attempts(n int) Want {
 	return func(_ error, e *mapping.Error) fact { return same("attempts", n, e.Attempts(), strconv.Itoa) }
 }
 
-// Trimmed wants an error of which something was left out to fit the wire budget, or,
-// with false, one that is whole.
+// Trimmed wants an error from which something was left out to fit the wire budget, or, with
+// false, one that is whole.
 func Trimmed(trimmed bool) Want {
 	return func(_ error, e *mapping.Error) fact { return same("trimmed", trimmed, e.Trimmed(), strconv.FormatBool) }
 }

@@ -1,6 +1,6 @@
 // Command protoc-gen-statusmap turns an enum of error codes into a Go package of
-// ready-to-use codes. It is a plugin of the Protocol Buffers compiler: protoc and
-// buf start it, nobody else needs to.
+// ready-to-use codes. It is a plugin of the Protocol Buffers compiler, which protoc and buf
+// start.
 //
 // # Declaring a catalogue
 //
@@ -36,17 +36,17 @@
 //	  -tool=github.com/openyuanrong/statusmap/mapping/protoc-gen-statusmap
 //	go mod tidy
 //
-// Of a released version `go get -tool` with the path of the plugin does all of it.
+// For a released version, `go get -tool` with the path of the plugin does all of this.
 //
-// The options are found by copying two folders out of this module's proto folder,
-// here to third_party/statusmap (a download is read-only, hence the chmod):
+// buf and protoc need the protos of the options. Copy two folders out of this module's
+// proto folder, here to third_party/statusmap (a download is read-only, hence the chmod):
 //
 //	dir=$(go list -m -f '{{.Dir}}' github.com/openyuanrong/statusmap)
 //	mkdir -p third_party/statusmap/yuanrong
 //	cp -r "${dir:?}/proto/yuanrong/catalog" "${dir:?}/proto/yuanrong/errors" third_party/statusmap/yuanrong
 //	chmod -R u+w third_party/statusmap
 //
-// and by naming the copy in buf.yaml:
+// and name the copy in buf.yaml:
 //
 //	version: v2
 //	modules:
@@ -54,8 +54,8 @@
 //	  - path: third_party/statusmap
 //
 // The plugin goes into buf.gen.yaml. The inputs line keeps other plugins, such as
-// protoc-gen-go, from generating code for the copy as well: it exists already, in
-// this module.
+// protoc-gen-go, from generating code for the copy too, because this module has that code
+// already.
 //
 //	version: v2
 //	inputs:
@@ -78,55 +78,57 @@
 //
 // # What is declared
 //
-// Of the catalogue, by the option of the enum:
+// The option of the enum declares, for the catalogue:
 //
 //   - domain, required: two or more labels joined by dots, each of lower-case letters,
-//     digits and inner hyphens, at most 63 bytes in all. What ends in .yuanrong is the
-//     platform's own.
+//     digits and inner hyphens, at most 63 bytes in all. Domains that end in .yuanrong are
+//     the platform's own.
 //   - go_package: see below.
 //
 // The comment of the enum is the documentation of the package. There are at most 65535
 // codes, each a value of the enum with the option. The value 0 is no code and has no
-// option. Of a code:
+// option. The value and its option declare, for a code:
 //
 //   - the number of the value is that of the code, 1 to 9999999;
-//   - the name of the value without that of the enum in front is the reason: at most 63
-//     characters, [A-Z][A-Z0-9_]+[A-Z0-9] (AIP-193). Its Go name is made of it, NoCredit
-//     of NO_CREDIT;
+//   - the reason is the name of the value, without that of the enum in front: at most 63
+//     characters, [A-Z][A-Z0-9_]+[A-Z0-9] (AIP-193). The Go name is made of the reason,
+//     NoCredit of NO_CREDIT;
 //   - grpc_code, required: any of gRPC's but OK;
-//   - retry_class, required: RETRY_CLASS_NEVER, _SAFE, _IDEMPOTENT or _HIGHER_LEVEL.
-//     SAFE promises that nothing was executed; where it may have been, it is IDEMPOTENT;
+//   - retry_class, required: RETRY_CLASS_NEVER, _SAFE, _IDEMPOTENT or _HIGHER_LEVEL. SAFE
+//     promises that nothing was executed; if something may have been, use IDEMPOTENT;
 //   - retry_delay_ms: 0 to 3600000, and 0 for NEVER. The default is 0;
 //   - en, required, and zh: the texts for readers of English and of Chinese, each a
-//     description, required, and a remedy. The English description is also the message
-//     of an error without one of its own. Without zh readers of Chinese get the English;
+//     description, required, and a remedy. The English description is also the message of
+//     an error without one of its own. Without zh, readers of Chinese get the English;
 //   - documented_message: the short text by which other documentation knows the code,
 //     word for word, for people who search for it. The default is none.
 //
 // Each text is one line of UTF-8, without control characters, and without white space
-// around it. A value that is deprecated makes a Go identifier that is.
+// around it. A deprecated value makes a deprecated Go identifier.
 //
 // # Where the package goes
 //
-// Without go_package in the option it is a folder below the Go package of the
-// proto file, named like the last component of the proto package that is not a
-// version. The folder of its own is what keeps the descriptors of the options out
-// of programs that use the codes. Only that package is free of them: what protoc-gen-go
-// makes of the proto file links them, and so does every program that uses a message with
-// the same go_package. To spare them, give the enum a proto package of its own. With
-// go_package ("import/path" or "import/path;name") it is that package; this needs file
-// names that follow import paths, so it cannot go with paths=source_relative.
+// Without go_package in the option, the package is a folder below the Go package of the
+// proto file, named like the last component of the proto package that is not a version. Its
+// own folder keeps the descriptors of the options out of programs that use the codes. Only
+// that package is free of them: what protoc-gen-go makes of the proto file links them, and
+// so does every program that uses a message with the same go_package. To avoid that, give
+// the enum a proto package of its own.
+//
+// With go_package ("import/path" or "import/path;name") it is that package. This needs file
+// names that follow import paths, so it does not work with paths=source_relative.
 //
 // The plugin takes the parameters that all Go plugins take: module=, paths= and
 // M<file>=<import path>.
 //
 // # A page for people
 //
-// With the parameter markdown=catalog.md the plugin also writes that file into the
-// output folder: one page of all catalogues of the run, with the texts in English, and
-// catalog.zh.md with those in Chinese if there are any. A code is found there by its
-// number and its names, and linked to by its domain and number, as in
-// catalog.md#billing.acme-50001. It needs all catalogues in one run: strategy: all.
+// With the parameter markdown=catalog.md the plugin also writes that file into the output
+// folder: one page of all catalogues of the run, with the texts in English, and
+// catalog.zh.md with those in Chinese if there are any. A code is found there by its number
+// and its names, and linked to by its domain and number, as in
+// catalog.md#billing.acme-50001. All catalogues must be in one run, so buf needs strategy:
+// all.
 //
 // # What it refuses
 //

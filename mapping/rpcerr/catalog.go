@@ -26,8 +26,8 @@ type Row struct {
 	Reason string
 	// GRPC is the gRPC code that the error travels with, never OK.
 	GRPC codes.Code
-	// Retry is the retry hint where the raiser does not know better, within the bounds of
-	// its type.
+	// Retry is the hint for errors that are raised without another one, within the bounds
+	// of its type.
 	Retry Retry
 	// DocumentedMessage is the text that the platform's documentation gives for
 	// the code, if it gives one.
@@ -49,9 +49,9 @@ type Catalog struct {
 	pages  [][256]uint16
 }
 
-// CatalogOf makes a catalogue of a generated table; nothing else should call it.
-// The number n stands in row pages[index[n>>8]][n&255]-1, where 0 means that
-// there is none. It only copies, so that the compiler can do it at build time.
+// CatalogOf makes a catalogue of a generated table; only generated code should call it. The
+// number n stands in row pages[index[n>>8]][n&255]-1, where 0 means that there is none. It
+// only copies, so that the compiler can do it at build time.
 func CatalogOf(domain string, rows []*Row, index []uint16, pages [][256]uint16) Catalog {
 	return Catalog{domain, rows, index, pages}
 }

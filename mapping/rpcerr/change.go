@@ -103,13 +103,13 @@ func validRequestID(id string) string {
 	return str.Cut(str.Valid(id), maxRequestID)
 }
 
-// WithRetry returns a copy of e with that retry hint, for those who pass on what another
-// error says, as policies for relayed errors do. An unknown class becomes [Never], and
-// the delay is brought within its bounds as by [Error.RetryAfter]. Who raises an error
-// says RetryAfter, [Error.NotExecuted] or [Error.DoNotRetry]. What a service in the middle
-// has passed on stays that, whatever the hint ([Error.Repeatable]); only NotExecuted says
-// that nothing was executed on this side either. But of an error that is raised here, around
-// a received one perhaps, class [Safe] is this service's own word, unless
+// WithRetry returns a copy of e with that retry hint. It is for code that passes on what
+// another error says, as policies for relayed errors do; to raise an error, use
+// [Error.RetryAfter], [Error.NotExecuted] or [Error.DoNotRetry]. An unknown class becomes
+// [Never], and the delay is brought within its bounds as by RetryAfter. An error that is
+// passed on still counts as passed on, whatever the hint ([Error.Repeatable]); only
+// NotExecuted says that nothing was executed on this side either. But class [Safe] of an
+// error that is raised here, even around a received one, is this service's own word, unless
 // [Error.WithOrigin] says whose it is.
 func (e *Error) WithRetry(hint Retry) *Error {
 	if e == nil {
@@ -149,11 +149,11 @@ func (e *Error) NotExecuted() *Error {
 func (e *Error) DoNotRetry() *Error { return e.WithRetry(Retry{Class: Never}) }
 
 // WithDetails returns a copy of e with further details for the peer, such as
-// google.rpc.BadRequest. There is at most one detail of each type: a later one
-// replaces an earlier. Nil and a message that cannot be marshalled are left out, and
-// the error counts as trimmed. So it does for the details that the package writes itself,
-// both ErrorInfo and RetryInfo, unless it writes none: without a code, or with a guess of
-// one, they are the author's to give.
+// google.rpc.BadRequest. There is at most one detail of each type: a later one replaces an
+// earlier. Nil and messages that cannot be marshalled are left out, and the error counts as
+// trimmed. The same holds for the details that this package writes itself, which are both
+// kinds of ErrorInfo and RetryInfo. It writes none for an error without a code or with a
+// guessed one, so there the author may attach them.
 func (e *Error) WithDetails(details ...proto.Message) *Error {
 	if e == nil {
 		return nil
@@ -199,8 +199,8 @@ func (e *Error) WithoutDebugInfo() *Error {
 	return e
 }
 
-// WithOrigin returns a copy of e that was born elsewhere, for those who know more
-// than the status tells. The status stays as received.
+// WithOrigin returns a copy of e with another origin, for callers that know more than the
+// status tells. The status stays as received.
 func (e *Error) WithOrigin(o Origin) *Error {
 	if e == nil || e.origin == o {
 		return e

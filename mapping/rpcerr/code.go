@@ -16,14 +16,13 @@ import (
 // switch case, a map key, a target of [errors.Is], and itself an error that a
 // handler may return. Returning or comparing one allocates nothing.
 //
-// Errorf, Wrap, Wrapf and With make an [Error] of it. All else that an error can be
-// given is set by methods of Error: NotExecuted, RetryAfter, DoNotRetry, WithDetails
-// and WithRequestID, which on a bare code need AsError first, as in
-// sdk.ParamInvalid.AsError().WithDetails(badRequest).
+// Errorf, Wrap, Wrapf and With make an [Error] of it. Methods of Error set everything else,
+// such as NotExecuted, RetryAfter, DoNotRetry, WithDetails and WithRequestID. On a bare
+// code they need AsError first, as in sdk.ParamInvalid.AsError().WithDetails(badRequest).
 //
-// Two codes are equal when domain and number are. The operator == agrees for
-// codes out of catalogues and for codes that a [Decoder] knowing these
-// catalogues has decoded; [errors.Is] agrees always.
+// Two codes are equal when domain and number are. [errors.Is] always agrees. The operator ==
+// agrees for codes from catalogues, and for codes decoded by a [Decoder] that knows these
+// catalogues.
 //
 // The zero Code is no code. There is no code for success: a non-nil error cannot
 // mean it.
@@ -121,9 +120,9 @@ func (c Code) Describe(tag string) string {
 	return description + " " + remedy
 }
 
-// String returns reason and number, "INSTANCE_NOT_FOUND (1003)". A code that is not
-// listed gives domain and number, "sdk.yuanrong 9999". Package fmt prints errors by
-// their method Error, so that %v of a Code has the text as well.
+// String returns reason and number, "INSTANCE_NOT_FOUND (1003)". A code that is not listed
+// gives domain and number, "sdk.yuanrong 9999". Package fmt prints errors by their method
+// Error, so %v of a Code includes the text.
 func (c Code) String() string {
 	switch {
 	case c.row == nil:
@@ -134,8 +133,7 @@ func (c Code) String() string {
 	return c.row.Reason + " (" + strconv.Itoa(int(c.row.Number)) + ")"
 }
 
-// Error returns what the [Error] made of c alone returns: the code and the
-// catalogue's English text.
+// Error returns the code and the catalogue's English text, as Error of [Code.AsError] does.
 func (c Code) Error() string {
 	if c.row == nil {
 		return c.String()
@@ -201,10 +199,10 @@ func (c Code) newError() *Error {
 	return e
 }
 
-// Errorf returns an error with this code and a message for the peer, formatted as
-// by [fmt.Sprintf]. The message is sent, so %w is not for it: go vet reports it, and
-// at run time such an error has the catalogue's text, and what was formatted as its
-// cause. A cause that stays in the process goes through [Code.Wrap] or [Code.Wrapf].
+// Errorf returns an error with this code and a message for the peer, formatted as by
+// [fmt.Sprintf]. The message is sent, so do not use %w in it: go vet reports it, and at run
+// time the error gets the catalogue's text, and what was formatted becomes its cause. For a
+// cause that stays in the process there are [Code.Wrap] and [Code.Wrapf].
 func (c Code) Errorf(format string, args ...any) *Error {
 	e := new(Error) // inlined, so that one which is only changed further needs no heap
 	e.raise(c, nil, format, args...)

@@ -8,10 +8,10 @@ import (
 	"github.com/openyuanrong/statusmap/mapping/internal/str"
 )
 
-// A Decoder reads errors out of received statuses. It holds the catalogues that
-// it knows. The zero value knows none: it still decodes domain, number, reason,
-// class and text of any code. Its fields must not change after the first use; then it is
-// safe for concurrent use, as long as Parse and Infer are.
+// A Decoder reads errors out of received statuses. The zero value knows no catalogue, and
+// still decodes domain, number, reason, class and text of any code. Its fields must not
+// change after the first use; then it is safe for concurrent use, as long as Parse and
+// Infer are.
 type Decoder struct {
 	// Catalogs are searched in order. Several may be of one domain; nil ones are empty.
 	Catalogs []*Catalog
@@ -27,7 +27,8 @@ type Decoder struct {
 // first and depth first through [errors.Join]:
 //
 //   - an *Error: that value, with its code looked up if only d lists it;
-//   - a [Code]: the error it stands for, with err as its cause if that is not the code;
+//   - a [Code]: the error that it stands for, with err as its cause, unless err is the code
+//     itself;
 //   - an error with a GRPCStatus method that returns a status other than OK: what
 //     [Decoder.FromStatus] makes of it, with err as its cause.
 //
@@ -91,9 +92,9 @@ func (d *Decoder) resolve(e *Error) *Error {
 //   - a status without details in whose message Parse finds a code: that code;
 //   - any other status: the inferred code, if there is one, else no code.
 //
-// The gRPC code and the message are always those of the status, and GRPCStatus of
-// the error returns st. Details that contradict each other, or that are damaged,
-// never cost the rest: the first of each type counts, and what of it can be read.
+// The gRPC code and the message are always those of the status, and GRPCStatus of the error
+// returns st. Details that are damaged, or contradict each other, never cost the rest: the
+// first of each type counts, as far as it can be read.
 func (d *Decoder) FromStatus(st *status.Status) (*Error, bool) {
 	if st.Code() == codes.OK {
 		return nil, false

@@ -1,8 +1,8 @@
-// Package rpcerr holds the values that error catalogues are made of: a [Code],
-// the [Catalog] it belongs to, and the [Error] that a handler raises from it.
-// Generated catalogues stand on this package as generated messages stand on the
-// protobuf runtime. Code that raises or reads errors imports a catalogue and
-// package mapping, and rarely this one, but the methods are documented here:
+// Package rpcerr holds the types that error catalogues are made of: a [Code], the [Catalog]
+// it belongs to, and the [Error] that a handler raises from it. Generated catalogues stand
+// on this package as generated messages stand on the protobuf runtime. Code that raises or
+// reads errors imports a catalogue and package mapping, and rarely this one, but the
+// methods are documented here:
 //
 //   - to raise an error: [Code.Errorf], [Code.Wrap], [Code.Wrapf] and [Code.With], then
 //     [Error.With], [Error.WithDetails], [Error.RetryAfter], [Error.NotExecuted] and
@@ -26,19 +26,19 @@
 //  1. yuanrong.errors.v1.ErrorInfo: domain, number, retry class and delay,
 //     request id, and a mark if something was trimmed;
 //  2. google.rpc.ErrorInfo: reason, domain and metadata, for clients in any
-//     language that know no more than AIP-193, on demand with the number too (see
+//     language that know no more than AIP-193; on demand with the number too (see
 //     [Wire]);
 //  3. google.rpc.RetryInfo, only where repeating this very call is safe;
 //  4. details that others attached, as they were.
 //
-// Only the message, the metadata and attached details travel. Causes and stacks stay
-// in the process, and so does the text of errors that are wrapped around, where the
-// server interceptor is installed: gRPC alone sends the text of a wrapping error.
+// Only the message, the metadata and attached details travel. Causes and stacks stay in the
+// process. So does the text of errors that wrap a platform error, if the server interceptor
+// is installed: gRPC alone sends the text of a wrapping error.
 //
 // # What is trimmed
 //
-// A status is kept to a budget, [DefaultBudget] unless [Wire] says otherwise,
-// counted as [Size] does. Where it is too large, these go in turn until it fits:
+// A status is kept to a budget, [DefaultBudget] unless [Wire] says otherwise, counted as
+// [Size] does. If it is too large, these go in turn until it fits:
 //
 //  1. details of others: LocalizedMessage, DebugInfo and Help first, then from the
 //     last to the first;
@@ -54,6 +54,6 @@
 //   - No method panics on a nil *Error or the zero Code.
 //   - A non-nil error never has a status of code OK.
 //   - Equal errors give equal bytes.
-//   - Whatever has to be trimmed, domain, number, reason, gRPC code, retry hint and
-//     request id arrive, and the number in the metadata too where it is there.
+//   - Whatever has to be trimmed, these arrive: domain, number, reason, gRPC code, retry
+//     hint and request id, and the number in the metadata if it is there.
 package rpcerr

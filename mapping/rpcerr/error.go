@@ -83,11 +83,11 @@ const (
 	passedOn                // it has class Safe, without RetryInfo: a service in the middle passed it on
 )
 
-// Plain returns an error without a platform code: a gRPC code and a message for
-// the peer. Details cross with it. Metadata does not, for it has no place in a plain
-// status, and a request id only over HTTP. It is for policies such as mapping.Mapper's
-// Relay; a handler may as well return a status error. A grpcCode that is not one of gRPC's 16 error codes becomes
-// Unknown.
+// Plain returns an error without a platform code: a gRPC code and a message for the peer.
+// Its details cross the wire. Its metadata does not, because a plain status has no place
+// for it, and its request id only does over HTTP. It is for policies such as
+// mapping.Mapper's Relay; a handler may as well return a status error. A grpcCode that is
+// not one of gRPC's 16 error codes becomes Unknown.
 func Plain(grpcCode codes.Code, message string) *Error {
 	if !isErrorCode(grpcCode) {
 		grpcCode = codes.Unknown
@@ -104,8 +104,9 @@ func (e *Error) Code() Code {
 	return e.code
 }
 
-// Guessed reports whether nobody has said the code: it is [Error.Inferred] or [Error.Parsed].
-// A guess is not sent, whatever is changed in the error.
+// Guessed reports whether the code is a guess, because the peer did not send one:
+// [Error.Inferred] or [Error.Parsed]. A guess is not sent, whatever is changed in the
+// error.
 func (e *Error) Guessed() bool { return e != nil && e.guess != certain }
 
 // said returns the code that somebody has said, the zero Code where it is a guess. It is
@@ -143,8 +144,8 @@ func (e *Error) Reason() string {
 	return ""
 }
 
-// Message returns the text for the peer: the one given, else the catalogue's in
-// English, or the text of the received status.
+// Message returns the text for the peer: the one given, or else the catalogue's English
+// text; for a received error, the text of its status.
 func (e *Error) Message() string {
 	if e == nil {
 		return ""
@@ -176,8 +177,8 @@ func (e *Error) Metadata() map[string]string {
 	return m
 }
 
-// MetadataValue returns the metadata entry of that key, "" if there is none. It is
-// quicker than Metadata.
+// MetadataValue returns the metadata entry of that key, "" if there is none. It is faster
+// than Metadata.
 func (e *Error) MetadataValue(key string) string {
 	if e == nil {
 		return ""
@@ -197,12 +198,12 @@ func (e *Error) entry(key string) (value string, ok bool) {
 	return "", false
 }
 
-// Retry returns who may repeat the call, and when: for an error of this process the hint
-// of its code, unless the error was given another; for a received one what its sender
-// said, else the hint of its code. Class [Never] is also returned where neither says
-// anything, for nobody knows then that repeating would help. So it is for a code that
-// was inferred, except from UNAVAILABLE, whose hint is that of the code. Class [Safe] of
-// a code that was parsed counts as [Idempotent].
+// Retry returns who may repeat the call, and when: for an error of this process the hint of
+// its code, unless the error was given another; for a received one what its sender said,
+// else the hint of its code. It is also of class [Never] if neither says anything, because
+// then nobody knows whether repeating would help. The same holds for an inferred code,
+// except from UNAVAILABLE, whose hint is that of the code. Class [Safe] of a parsed code
+// counts as [Idempotent].
 func (e *Error) Retry() Retry {
 	if e == nil || e.class == 0 {
 		return Retry{Class: Never}
@@ -216,10 +217,10 @@ func (e *Error) setRetry(r Retry) {
 	e.class, e.delay = r.Class, uint32(r.Delay/time.Millisecond)
 }
 
-// Repeatable reports whether this very call may be repeated as it is, where the method
-// is idempotent or not. Class [Safe] allows it for any method, with one exception: an
-// error that a service in the middle passed on tells that the last service executed
-// nothing, and nothing of what the one in the middle did before it called.
+// Repeatable reports whether this very call may be repeated as it is, given whether the
+// method is idempotent. Class [Safe] allows it for any method, with one exception: an error
+// that a service in the middle passed on says that the last service executed nothing, but
+// not what the one in the middle did before it called.
 func (e *Error) Repeatable(idempotent bool) bool {
 	switch {
 	case e == nil:
@@ -247,15 +248,16 @@ func (e *Error) Origin() Origin {
 	return e.origin
 }
 
-// Inferred reports whether the code was guessed from a plain gRPC code, because the
-// status had no platform code. Which codes are, is for the field Infer of a [Decoder] to
-// say: those of package mapping infer from UNAVAILABLE, INTERNAL, UNKNOWN and DATA_LOSS,
-// see mapping.FromStatus. A guess is not sent, whatever is changed in the error: as of
-// one by [Plain], gRPC code, message and details cross.
+// Inferred reports whether the code was guessed from a plain gRPC code, because the status
+// had no platform code. The field Infer of a Decoder decides which codes are inferred:
+// those of package mapping infer from UNAVAILABLE, INTERNAL, UNKNOWN and DATA_LOSS, see
+// mapping.FromStatus. A guess is not sent, whatever is changed in the error: only gRPC
+// code, message and details cross, as for an error by [Plain].
 func (e *Error) Inferred() bool { return e != nil && e.guess == inferred }
 
 // Parsed reports whether the code was read out of the text of the status, because the
-// status carried it nowhere else. It is not sent either, other than in that text.
+// status carried it nowhere else. Like an inferred code, it is not sent, except in that
+// text.
 func (e *Error) Parsed() bool { return e != nil && e.guess == parsed }
 
 // Trimmed reports whether something was left out to fit the wire budget, at the
@@ -304,8 +306,8 @@ func (e *Error) As(target any) bool {
 }
 
 // HidesCause reports whether the error was raised around a cause, by [Code.Wrap] or
-// [Code.Wrapf], that its peer is not told. It is true of what is derived from it too, and
-// false of what was received.
+// [Code.Wrapf], which its peer is not told. It is also true for errors derived from such an
+// error, and false for received ones.
 func (e *Error) HidesCause() bool { return e != nil && e.around }
 
 // Unwrap returns the cause: of a raised error the one given, of a received one

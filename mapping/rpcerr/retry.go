@@ -6,8 +6,7 @@ import (
 )
 
 // A RetryClass says who may repeat a failed call. The numbers are those of
-// yuanrong.errors.v1.RetryClass. The zero value is not a class; a reader treats
-// it as [Never].
+// yuanrong.errors.v1.RetryClass. The zero value is not a class; readers treat it as Never.
 type RetryClass uint8
 
 const (
@@ -42,7 +41,7 @@ func (c RetryClass) String() string {
 // handler sets and those that a peer sends: longer ones are cut to it.
 const MaxRetryDelay = time.Hour
 
-// Retry tells who may repeat a failed call, and when. It is a comparable value.
+// Retry tells who may repeat a failed call, and when. It is comparable.
 type Retry struct {
 	// Class says who may repeat the call.
 	Class RetryClass

@@ -14,8 +14,7 @@ import (
 
 // Wire says what is added to an error for one call. The zero value adds nothing.
 type Wire struct {
-	// RequestID identifies the request in logs; an id that the error has already
-	// is kept.
+	// RequestID identifies the request in logs; an id that the error already has is kept.
 	RequestID string
 	// Idempotent says that the method is declared idempotent, so that RetryInfo
 	// goes with errors of class [Idempotent] too.
@@ -25,9 +24,9 @@ type Wire struct {
 	Budget int
 	// Details are attached behind the error's own, unless it has one of their type.
 	Details []proto.Message
-	// CodeInMetadata repeats the number of the code in the metadata, as the entry
-	// "code", for readers that know google.rpc.ErrorInfo and not the detail of the
-	// platform. An entry of that name that the error has already is kept.
+	// CodeInMetadata repeats the number of the code in the metadata, as the entry "code",
+	// for readers that know google.rpc.ErrorInfo and not the detail of the platform. An
+	// entry of that name that the error already has is kept.
 	CodeInMetadata bool
 }
 
@@ -79,9 +78,10 @@ func (e *Error) Seal(w Wire) *Error {
 }
 
 // SendsRetryInfo reports whether google.rpc.RetryInfo goes with e when a method that is
-// idempotent, or not, returns it: only where repeating this very call is safe. An error that
-// another service sent knows what that service did, and nothing of what has been done on the
-// way to it; of a code that is a guess nobody has said anything. It is false for nil.
+// idempotent, or not, returns it: only where repeating this very call is safe. An error
+// that another service sent knows what that service did, and nothing of what was done on
+// the way to it. It is false for a guessed code, about which nobody has said anything, and
+// for nil.
 func (e *Error) SendsRetryInfo(idempotent bool) bool {
 	return e.Repeatable(idempotent) && (idempotent || e.origin == OriginLocal) && !e.said().IsZero()
 }

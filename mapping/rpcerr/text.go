@@ -61,9 +61,9 @@ func oneLine(s string) string {
 // within a budget is whole.
 const maxLogText = MaxBudget
 
-// LogValue returns what e knows, the cause included, as a group; see [slog.LogValuer].
-// Message and cause are cut to [MaxBudget] bytes, and metadata that takes more than that
-// is cut too, so that no peer decides how long a line of the log gets.
+// LogValue returns what e knows, including the cause, as a group; see [slog.LogValuer].
+// Message and cause are cut to [MaxBudget] bytes each, and so is the metadata as a whole,
+// so that no peer decides how long a line of the log gets.
 func (e *Error) LogValue() slog.Value {
 	if e == nil {
 		return slog.Value{}
@@ -132,10 +132,9 @@ func loggable(m map[string]string) map[string]string {
 	return m
 }
 
-// TextOf returns what err says, for a log. An error whose Error method panics, as that of
-// a typed nil does, and a nil *Error tell no more than their type. Of a text that is longer
-// than [MaxBudget] only the beginning is returned, because it may be a peer's. It is "" for
-// nil.
+// TextOf returns what err says, for a log, and "" for nil. It returns only the type of a
+// nil *Error, and of an error whose Error method panics, as that of a typed nil does. It
+// cuts a text to MaxBudget bytes, because the text may be a peer's.
 func TextOf(err error) (text string) {
 	if err == nil {
 		return ""

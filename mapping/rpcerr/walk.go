@@ -4,11 +4,10 @@ package rpcerr
 // rings, or millions of errors in a join.
 const maxNodes = 1000
 
-// Walk visits err and the errors that it wraps, outermost first and depth first
-// through multiple ones, in the order of [errors.As], until visit returns false.
-// It ends after 1000 errors, so that it is safe for trees of any shape. A method of an
-// error that panics, as those of a typed nil do, costs no more than its own answer:
-// where Unwrap does, the error wraps nothing, and a visit that panics counts as one
+// Walk visits err and the errors that it wraps, outermost first and depth first through
+// multiple ones, in the order of [errors.As], until visit returns false. It ends after 1000
+// errors, so it is safe for trees of any shape. Panics, such as those of a typed nil, do no
+// harm: an error whose Unwrap panics wraps nothing, and a visit that panics counts as one
 // that returned true.
 func Walk(err error, visit func(error) bool) {
 	w := walker{left: maxNodes, err: err}
