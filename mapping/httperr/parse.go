@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"google.golang.org/genproto/googleapis/rpc/code"
@@ -254,7 +255,7 @@ func (r *reader) namedGRPCCode() (codes.Code, bool) {
 
 // retryAfter returns the delay that the header asks for, and whether it asks for one.
 func (r *reader) retryAfter() (time.Duration, bool) {
-	value := r.header.Get(headerRetryAfter)
+	value := strings.TrimSpace(r.header.Get(headerRetryAfter)) // HTTP/2 leaves blanks around it
 	seconds, err := strconv.ParseInt(value, 10, 64)
 	if err != nil {
 		// The other form is a date, which means something only next to the sender's.

@@ -400,6 +400,7 @@ func TestParseRetryAfter(t *testing.T) {
 	}{
 		{`{"code":1005,"message":"m"}`, "", "", mapping.Retry{Class: mapping.Safe, Delay: time.Second}},
 		{`{"code":1005,"message":"m"}`, "7", "", mapping.Retry{Class: mapping.Safe, Delay: 7 * time.Second}},
+		{`{"code":1005,"message":"m"}`, " 7 ", "", mapping.Retry{Class: mapping.Safe, Delay: 7 * time.Second}}, // as HTTP/2 brings it
 		{`{"code":1005,"message":"m"}`, "0", "", mapping.Retry{Class: mapping.Safe, Delay: time.Second}},
 		{`{"code":1005,"message":"m"}`, later, date, mapping.Retry{Class: mapping.Safe, Delay: 7 * time.Second}},
 		{`{"code":1005,"message":"m"}`, later, "", mapping.Retry{Class: mapping.Safe, Delay: time.Second}},
@@ -455,6 +456,7 @@ func TestParseOfAPassedOnError(t *testing.T) {
 		{own, []string{"soon"}, false},
 		{own, []string{"0"}, true},
 		{own, []string{"2"}, true},
+		{own, []string{" 2"}, true},
 		{`{"code":1005,"message":"m","domain":"sdk.yuanrong"}`, nil, true}, // the catalogue's class
 		{`{"code":1005,"message":"m"}`, nil, true},
 	} {
