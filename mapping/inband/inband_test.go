@@ -378,6 +378,17 @@ func TestFromReplyOfChosenDomains(t *testing.T) {
 	}
 }
 
+// A row that has no gRPC code, as none should be, costs no error.
+func TestFromReplyOfARowWithoutAGRPCCode(t *testing.T) {
+	row := &rpcerr.Row{Domain: "billing.acme", Number: 7, Reason: "NO_CREDIT"}
+	billing := rpcerr.CatalogOf("billing.acme", []*rpcerr.Row{row}, []uint16{0}, [][256]uint16{{7: 1}})
+	format := &inband.Format{Catalogs: []*mapping.Catalog{&billing}}
+	e, ok := format.FromReply("", replyOf(t, "replies.Int", "code: 7"))
+	if !ok || e.Code() != rpcerr.CodeOf(row) || e.GRPCCode() != codes.Unknown {
+		t.Errorf("FromReply(code 7) = %v, %v, want NO_CREDIT, UNKNOWN", e, ok)
+	}
+}
+
 func TestFromReplyOfNamedFields(t *testing.T) {
 	format := &inband.Format{Nested: []string{"create", "callResult"}}
 	reply := replyOf(t, "replies.Create", `status { code: 3002 } call_result { code: 2001 } create { code: ERR_INSTANCE_NOT_FOUND }`)

@@ -65,9 +65,9 @@ func (c Code) Reason() string {
 }
 
 // GRPCCode returns the gRPC code that the error travels with, Unknown if c is not
-// listed.
+// listed, or if its row has none.
 func (c Code) GRPCCode() codes.Code {
-	if !c.Listed() {
+	if !c.Listed() || c.row.GRPC == codes.OK {
 		return codes.Unknown
 	}
 	return c.row.GRPC
