@@ -55,8 +55,9 @@ func (s *server) localized(ctx context.Context, e *mapping.Error) []proto.Messag
 	if tag == "" {
 		return nil
 	}
-	if e.Code().Description(tag) == e.Code().Description("en") {
+	c := e.Code()
+	if c.Description(tag) == c.Description("en") && c.Remedy(tag) == c.Remedy("en") {
 		tag = "en" // the catalogue has no other
 	}
-	return []proto.Message{&errdetails.LocalizedMessage{Locale: tag, Message: e.Code().Describe(tag)}}
+	return []proto.Message{&errdetails.LocalizedMessage{Locale: tag, Message: c.Describe(tag)}}
 }

@@ -96,6 +96,26 @@ func TestLocalizedMessage(t *testing.T) {
 	}
 }
 
+// Languages may have the same description: a name, say.
+func TestLocalizedMessageOfTheRemedyAlone(t *testing.T) {
+	t.Parallel()
+	c := rpcerr.CodeOf(&rpcerr.Row{
+		Domain: "billing.acme", Number: 7, Reason: "OUT_OF_MEMORY", GRPC: codes.ResourceExhausted,
+		EN: rpcerr.Text{Description: "OOM", Remedy: "Ask for more memory."}, ZH: rpcerr.Text{Description: "OOM", Remedy: "请增加内存。"},
+	})
+	server := interceptor.UnaryServer(interceptor.WithLocalizedMessage(byPrefix))
+	for tag, want := range map[string]*errdetails.LocalizedMessage{
+		"zh-CN": {Locale: "zh-CN", Message: "OOM 请增加内存。"},
+		"fr":    {Locale: "en", Message: "OOM Ask for more memory."},
+	} {
+		ctx := metadata.NewIncomingContext(t.Context(), metadata.Pairs("accept-language", tag))
+		_, err := server(ctx, nil, unaryInfo, func(context.Context, any) (any, error) { return nil, c })
+		if got := localizedIn(t, err); !proto.Equal(got, want) {
+			t.Errorf("%s: %v, want %v", tag, got, want)
+		}
+	}
+}
+
 // What is a guess is not told as a fact.
 func TestNoLocalizedMessageForAGuess(t *testing.T) {
 	t.Parallel()
