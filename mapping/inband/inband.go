@@ -199,10 +199,10 @@ func (r *Reply) Error() string {
 // if the method is declared idempotent.
 //
 // The bool is false if the caller could not recognise the error in a reply: if the type has
-// no place for a code, if e has no code or only a guess of one, if its domain is not the
-// one that FromReply would give to the number (with the zero Format, any but that of sdk),
-// or if the field is a closed enum without the number. Then the error has to travel as a
-// status.
+// no place for a code, if e has no code or only a guess of one, if its number is not above
+// 0, if its domain is not the one that FromReply would give to the number (with the zero
+// Format, any but that of sdk), or if the field is a closed enum without the number. Then
+// the error has to travel as a status.
 func (f *Format) NewReply(t protoreflect.MessageType, e *mapping.Error, idempotent bool) (proto.Message, bool) {
 	if t == nil || e == nil || e.Code().IsZero() || e.Guessed() || !f.means(e.Code()) {
 		return nil, false
@@ -215,8 +215,9 @@ func (f *Format) NewReply(t protoreflect.MessageType, e *mapping.Error, idempote
 	return reply.Interface(), true
 }
 
-// means reports whether the number of a code means that code where a reply is read.
+// means reports whether the number of a code means that code where a reply is read. 0 is
+// success there, and what is below it is no code.
 func (f *Format) means(c mapping.Code) bool {
 	_, domain := told.Lookup(f.settings().catalogs, c.Number())
-	return domain == c.Domain()
+	return domain == c.Domain() && c.Number() > 0
 }

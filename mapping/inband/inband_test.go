@@ -572,6 +572,8 @@ func TestNewReplyLeavesTheStatusTo(t *testing.T) {
 		"a guess":               guessed,
 		"a code out of a text":  parsed,
 		"a domain not declared": rest.FunctionNotFound.Errorf("no f"),
+		"the number of success": rpcerr.CodeOf(&rpcerr.Row{Domain: sdk.Domain, Number: 0, Reason: "R_R", GRPC: codes.Internal}).AsError(),
+		"a negative number":     rpcerr.CodeOf(&rpcerr.Row{Domain: sdk.Domain, Number: -1, Reason: "R_R", GRPC: codes.Internal}).AsError(),
 	} {
 		if got, ok := new(inband.Format).NewReply(replyTypes()["replies.Int"], e, false); ok || got != nil {
 			t.Errorf("%s: NewReply = %v, want none", name, got)
