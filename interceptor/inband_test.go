@@ -761,6 +761,20 @@ func TestInBandSuccessAllocatesNothing(t *testing.T) {
 	}
 }
 
+// A stream that is not opened has not ended the context of its call.
+func TestInBandStreamThatIsNotOpened(t *testing.T) {
+	var seen error
+	stream := interceptor.StreamClient(interceptor.WithInBand(nil), interceptor.WithInBandStreams("/s/m"),
+		interceptor.WithObserver(func(ctx context.Context, _ interceptor.Event) { seen = ctx.Err() }))
+	streamer := func(context.Context, *grpc.StreamDesc, *grpc.ClientConn, string, ...grpc.CallOption) (grpc.ClientStream, error) {
+		return nil, errExhausted
+	}
+	_, err := stream(t.Context(), &grpc.StreamDesc{ServerStreams: true}, nil, "/s/m", streamer)
+	if e := typed(t, err); e.GRPCCode() != codes.Unavailable || seen != nil {
+		t.Errorf("got %v, and the observer a context with %v, want UNAVAILABLE and one that goes on", e, seen)
+	}
+}
+
 func BenchmarkInBandSuccess(b *testing.B) {
 	for name, f := range map[string]func() error{"client": succeedingClient(), "server": succeedingServer()} {
 		b.Run(name, func(b *testing.B) {

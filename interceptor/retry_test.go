@@ -811,6 +811,31 @@ func TestRetriesThatNoServiceConfigTells(t *testing.T) {
 	}
 }
 
+// The words by which gRPC tells it are gRPC's own. Where it wraps what its last attempt came
+// to, as it does since version 1.81, they have to be those that the client knows.
+func TestRetriesOfGRPCBehindTheClient(t *testing.T) {
+	policy := interceptor.RetryPolicy{MaxAttempts: 3, InitialBackoff: time.Millisecond, MaxBackoff: time.Millisecond, MaxTokens: -1}
+	var c counted
+	addr := stubtest.Start(t, c.service(failTimes(100, sdk.InvokeRateLimited.AsError().RetryAfter(0))), interceptor.ServerOptions()...)
+	stock := stubtest.Dial(t, addr, native(t, policy, unaryMethod)...)
+	wraps := false
+	invoker := func(ctx context.Context, _ string, _, _ any, _ *grpc.ClientConn, opts ...grpc.CallOption) error {
+		err := unaryCall(ctx, stock, opts...)
+		_, direct := err.(interface{ GRPCStatus() *status.Status })
+		wraps = !direct
+		return err
+	}
+	err := interceptor.UnaryClient(interceptor.WithRetry(policy))(stubtest.Context(t), unaryMethod, nil, nil, idle(t, "{}"), invoker)
+	if e := typed(t, err); e.Code() != sdk.InvokeRateLimited {
+		t.Errorf("got %v, want %v", e, sdk.InvokeRateLimited)
+	}
+	if wraps {
+		c.want(t, 3)
+	} else {
+		c.want(t, 3*3)
+	}
+}
+
 func TestCallersOptionsKeepWorking(t *testing.T) {
 	var c counted
 	addr := stubtest.Start(t, c.service(func(ctx context.Context, n int) error {
