@@ -143,6 +143,7 @@ func TestBounds(t *testing.T) {
 		value := strings.Repeat("v", size)
 		d := draft{grpc: codes.Internal, code: Code{&Row{Domain: "d", Number: 1}}, scratch: new(scratch)}
 		checkBounds(t, d)
+		checkBounds(t, draft{grpc: codes.Internal, message: value, scratch: new(scratch)})
 		for i := range 500 {
 			d.metadata = append(d.metadata, pair{"key" + strconv.Itoa(i), value})
 		}
