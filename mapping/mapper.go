@@ -216,17 +216,13 @@ func hasOwnCode(e *Error) bool { return !e.Code().IsZero() && !e.Inferred() }
 // says to be one, as the timeouts of package net do, counts when the call's own
 // context has ended.
 func fromContext(ctx context.Context, err error) *Error {
-	ended := ctx != nil && ctx.Err() != nil
+	x, ended := err.(interface{ Is(error) bool })
+	ended = ended && ctx != nil && ctx.Err() != nil
 	switch {
-	case err == context.Canceled || ended && saysToBe(err, context.Canceled):
+	case err == context.Canceled || ended && x.Is(context.Canceled):
 		return rpcerr.Plain(codes.Canceled, context.Canceled.Error())
-	case err == context.DeadlineExceeded || ended && saysToBe(err, context.DeadlineExceeded):
+	case err == context.DeadlineExceeded || ended && x.Is(context.DeadlineExceeded):
 		return rpcerr.Plain(codes.DeadlineExceeded, context.DeadlineExceeded.Error())
 	}
 	return nil
-}
-
-func saysToBe(err, target error) bool {
-	x, ok := err.(interface{ Is(error) bool })
-	return ok && x.Is(target)
 }
