@@ -6,9 +6,8 @@ import (
 	"testing"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/metadata"
-
 	testgrpc "google.golang.org/grpc/interop/grpc_testing"
+	"google.golang.org/grpc/metadata"
 
 	"github.com/openyuanrong/statusmap/gen/rest"
 	"github.com/openyuanrong/statusmap/gen/sdk"
@@ -69,9 +68,9 @@ func configurations(tb testing.TB, fail bool) (all []configured) {
 		interceptor.WithCodeInMetadata(), interceptor.WithBudget(2048))
 
 	invoker := grpc.UnaryInvoker(func(context.Context, string, any, any, *grpc.ClientConn, ...grpc.CallOption) error { return arrived })
-	endless := &endedStream{end: end} // shared, so that only the interceptor allocates
+	ended := &endedStream{end: end} // shared, so that only the interceptor allocates
 	streamer := grpc.Streamer(func(context.Context, *grpc.StreamDesc, *grpc.ClientConn, string, ...grpc.CallOption) (grpc.ClientStream, error) {
-		return endless, nil
+		return ended, nil
 	})
 	desc := &grpc.StreamDesc{ServerStreams: true}
 	client := func(name string, unaryMost, streamMost float64, opts ...interceptor.ClientOption) {

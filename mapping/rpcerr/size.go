@@ -3,7 +3,6 @@ package rpcerr
 import (
 	"strconv"
 
-	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
 
 	spb "google.golang.org/genproto/googleapis/rpc/status"
@@ -25,16 +24,11 @@ const (
 // percent-encoded, and, if there are details, the whole status once more in base64. What
 // else a server sends in the same header list, such as trailers, comes on top.
 func Size(st *spb.Status) int {
-	size := plainSize(codes.Code(st.GetCode()), st.GetMessage())
+	size := fixedSize + len(strconv.FormatUint(uint64(uint32(st.GetCode())), 10)) + messageOverhead + percentSize(st.GetMessage())
 	if len(st.GetDetails()) > 0 {
 		size += detailsOverhead + base64Size(proto.Size(st))
 	}
 	return size
-}
-
-// plainSize is the [Size] of a status without details.
-func plainSize(c codes.Code, message string) int {
-	return fixedSize + len(strconv.FormatUint(uint64(c), 10)) + messageOverhead + percentSize(message)
 }
 
 // base64Size is the length of n bytes in base64 without padding.
