@@ -157,7 +157,7 @@ func BenchmarkSentinel(b *testing.B) {
 // BenchmarkEncode: the sample error to the error handed to grpc-go; "wrapped" has it
 // under two %w; "made" includes what the handler does to make it. "request" has the
 // headers of a real call, in which both look for a request id, and "call" takes the
-// trailer too, which naive does not send.
+// trailer too.
 func BenchmarkEncode(b *testing.B) {
 	withHeap(b)
 	declareSampleMethod(b)
@@ -171,8 +171,9 @@ func BenchmarkEncode(b *testing.B) {
 	}{
 		{"naive", naiveUnaryServer, context.Background(), returning(naiveSample(1))},
 		{"statusmap", ours, context.Background(), returning(sample(1))},
-		{"naive-request", naiveOfRequest, incoming(), returning(naiveSample(1))},
+		{"naive-request", naiveUnaryServer, incoming(), returning(naiveSample(1))},
 		{"statusmap-request", ours, incoming(), returning(sample(1))},
+		{"naive-call", naiveUnaryServer, inCall(incoming()), returning(naiveSample(1))},
 		{"statusmap-call", ours, inCall(incoming()), returning(sample(1))},
 		{"naive-wrapped", naiveUnaryServer, context.Background(), returning(wrap(naiveSample(1)))},
 		{"statusmap-wrapped", ours, context.Background(), returning(wrap(sample(1)))},
@@ -270,9 +271,9 @@ func BenchmarkDecode(b *testing.B) {
 		return err
 	}, err,
 		func(err error) bool { return status.Code(err) == codes.Internal })
-	run("naive", naiveUnaryClient, err, func(err error) bool { return errors.Is(err, target) })
+	run("naive", naiveStatusClient, err, func(err error) bool { return errors.Is(err, target) })
 	run("statusmap", ours, err, func(err error) bool { return errors.Is(err, sdk.LocalSchedulerOperationError) })
-	run("naive-metadata", naiveUnaryClient, err, func(err error) bool {
+	run("naive-metadata", naiveStatusClient, err, func(err error) bool {
 		var e *naiveError
 		return errors.Is(err, target) && errors.As(err, &e) && e.metadata["node"] == sampleNode
 	})
@@ -284,7 +285,7 @@ func BenchmarkDecode(b *testing.B) {
 		e, ok := mapping.FromError(err)
 		return ok && e.Code() == sdk.LocalSchedulerOperationError && e.Metadata()["node"] == sampleNode
 	})
-	run("naive-foreign", naiveUnaryClient, foreign, func(err error) bool { return status.Code(err) == codes.NotFound })
+	run("naive-foreign", naiveStatusClient, foreign, func(err error) bool { return status.Code(err) == codes.NotFound })
 	run("statusmap-foreign", ours, foreign, func(err error) bool { return status.Code(err) == codes.NotFound })
 }
 
@@ -463,12 +464,13 @@ func median(v []float64) float64 {
 
 // BenchmarkEndToEnd: one unary call over TCP loopback, in paired batches. A failing
 // call makes its error in the handler, another one each time, and the client looks
-// for the code. "alone" goes without the two headers that only statusmap sends: the
-// client's announcement and the server's pushback.
+// for the code. "alone" goes without the two headers beside the status: the client's
+// announcement and the server's pushback.
 func BenchmarkEndToEnd(b *testing.B) {
 	declareSampleMethod(b)
 	naiveServer := []grpc.ServerOption{grpc.UnaryInterceptor(naiveUnaryServer)}
 	naiveClient := []grpc.DialOption{grpc.WithUnaryInterceptor(naiveUnaryClient)}
+	naiveAlone := []grpc.DialOption{grpc.WithUnaryInterceptor(naiveStatusClient)}
 	target := &naiveError{domain: sdk.Domain, number: 3011}
 	looking := func(c contender, found func(error) bool) contender {
 		call := c.call
@@ -489,6 +491,9 @@ func BenchmarkEndToEnd(b *testing.B) {
 				func(err error) bool { return errors.Is(err, target) }),
 			looking(newContender(b, "statusmap", func(i int) error { return sample(i) }, interceptor.ServerOptions(), interceptor.DialOptions()),
 				func(err error) bool { return errors.Is(err, sdk.LocalSchedulerOperationError) }),
+			looking(newContender(b, "naive-alone", func(i int) error { return naiveSample(i) },
+				[]grpc.ServerOption{grpc.UnaryInterceptor(naiveStatusServer)}, naiveAlone),
+				func(err error) bool { return errors.Is(err, target) }),
 			looking(newContender(b, "statusmap-alone", func(i int) error { return sample(i) },
 				interceptor.ServerOptions(interceptor.WithoutPushback()), interceptor.DialOptions(interceptor.WithoutAnnouncement())),
 				func(err error) bool { return errors.Is(err, sdk.LocalSchedulerOperationError) }),
@@ -499,6 +504,7 @@ func BenchmarkEndToEnd(b *testing.B) {
 			newContender(b, "plain", nil, nil, nil),
 			newContender(b, "naive", nil, naiveServer, naiveClient),
 			newContender(b, "statusmap", nil, interceptor.ServerOptions(), interceptor.DialOptions()),
+			newContender(b, "naive-alone", nil, naiveServer, naiveAlone),
 			newContender(b, "statusmap-alone", nil, interceptor.ServerOptions(), interceptor.DialOptions(interceptor.WithoutAnnouncement())),
 		})
 	})

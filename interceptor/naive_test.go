@@ -3,6 +3,7 @@ package interceptor_test
 import (
 	"context"
 	"errors"
+	"strconv"
 	"time"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
@@ -13,6 +14,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	errorsv1 "github.com/openyuanrong/statusmap/gen/yuanrong/errors/v1"
+	"github.com/openyuanrong/statusmap/interceptor"
 )
 
 // A naiveError is the yardstick of the benchmarks: the same wire contract, written
@@ -40,12 +42,13 @@ func (e *naiveError) Is(target error) bool {
 }
 
 // status returns what a server sends for e.
-func (e *naiveError) status() (*status.Status, error) {
+func (e *naiveError) status(requestID string) (*status.Status, error) {
 	return status.New(e.grpc, e.message).WithDetails(
 		&errorsv1.ErrorInfo{
-			Domain: e.domain,
-			Number: e.number,
-			Retry:  &errorsv1.RetryHint{Class: e.class, DelayMs: uint32(e.delay.Milliseconds())},
+			Domain:    e.domain,
+			Number:    e.number,
+			Retry:     &errorsv1.RetryHint{Class: e.class, DelayMs: uint32(e.delay.Milliseconds())},
+			RequestId: requestID,
 		},
 		&errdetails.ErrorInfo{Reason: e.reason, Domain: e.domain, Metadata: e.metadata},
 		&errdetails.RetryInfo{RetryDelay: durationpb.New(e.delay)},
@@ -73,7 +76,9 @@ func naiveDecode(err error) error {
 	return e
 }
 
-func naiveUnaryServer(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+// naiveUnaryServer does what interceptor.UnaryServer does for an error: the status, and
+// within a call the trailer.
+func naiveUnaryServer(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
 	resp, err := handler(ctx, req)
 	if err == nil {
 		return resp, nil
@@ -82,23 +87,55 @@ func naiveUnaryServer(ctx context.Context, req any, _ *grpc.UnaryServerInfo, han
 	if !errors.As(err, &e) {
 		return resp, status.Error(codes.Internal, "internal error")
 	}
-	st, err := e.status()
+	if grpc.ServerTransportStreamFromContext(ctx) != nil {
+		_ = grpc.SetTrailer(ctx, metadata.Pairs("grpc-retry-pushback-ms", strconv.FormatInt(e.delay.Milliseconds(), 10)))
+	}
+	return resp, e.sealed(ctx)
+}
+
+// naiveStatusServer is naiveUnaryServer without the trailer.
+func naiveStatusServer(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+	resp, err := handler(ctx, req)
+	if err == nil {
+		return resp, nil
+	}
+	var e *naiveError
+	if !errors.As(err, &e) {
+		return resp, status.Error(codes.Internal, "internal error")
+	}
+	return resp, e.sealed(ctx)
+}
+
+// sealed returns the error that gRPC is to send for e.
+func (e *naiveError) sealed(ctx context.Context) error {
+	st, err := e.status(naiveRequestID(ctx))
 	if err != nil {
-		return resp, status.Error(e.grpc, e.message)
+		return status.Error(e.grpc, e.message)
 	}
-	return resp, st.Err()
+	return st.Err()
 }
 
-// naiveOfRequest is naiveUnaryServer for a server that looks for the id of the request.
-// The benchmarks' requests have none.
-func naiveOfRequest(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
-	if md, ok := metadata.FromIncomingContext(ctx); ok && len(md.Get("x-request-id"))+len(md.Get("traceparent")) > 0 {
-		return nil, status.Error(codes.Internal, "the request has an id")
+// naiveRequestID returns the id of the request. Those of the benchmarks have none.
+func naiveRequestID(ctx context.Context) string {
+	md, _ := metadata.FromIncomingContext(ctx)
+	for _, key := range []string{"x-request-id", "traceparent"} {
+		if ids := md.Get(key); len(ids) > 0 {
+			return ids[0]
+		}
 	}
-	return naiveUnaryServer(ctx, req, info, handler)
+	return ""
 }
 
+// naiveUnaryClient does what the client of interceptor.DialOptions does: it announces
+// itself, and decodes errors.
 func naiveUnaryClient(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoker grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+	ctx = metadata.AppendToOutgoingContext(ctx, interceptor.AnnounceHeader, "1")
+	return naiveStatusClient(ctx, method, req, reply, cc, invoker, opts...)
+}
+
+// naiveStatusClient is naiveUnaryClient without the announcement, as interceptor.UnaryClient
+// is.
+func naiveStatusClient(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoker grpc.UnaryInvoker, opts ...grpc.CallOption) error {
 	err := invoker(ctx, method, req, reply, cc, opts...)
 	if err == nil {
 		return nil
