@@ -132,6 +132,7 @@ func (s *server) seal(ctx context.Context, method string, err error) *mapping.Er
 // prepare returns e as it is to be sent for the request of that id, and whether the
 // method is idempotent, if that matters.
 func (s *server) prepare(ctx context.Context, method string, e *mapping.Error, id string) (sealed *mapping.Error, idempotent bool) {
+	growStack(false)
 	e = hideEOF(e)
 	if id == "" && needsRequestID(e) {
 		id = newRequestID()
