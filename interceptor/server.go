@@ -3,7 +3,6 @@ package interceptor
 import (
 	"context"
 	"errors"
-	"io"
 	"net/http"
 	"runtime"
 	"runtime/debug"
@@ -133,7 +132,6 @@ func (s *server) seal(ctx context.Context, method string, err error) *mapping.Er
 // method is idempotent, if that matters.
 func (s *server) prepare(ctx context.Context, method string, e *mapping.Error, id string) (sealed *mapping.Error, idempotent bool) {
 	growStack(false)
-	e = hideEOF(e)
 	if id == "" && needsRequestID(e) {
 		id = newRequestID()
 	}
@@ -144,34 +142,6 @@ func (s *server) prepare(ctx context.Context, method string, e *mapping.Error, i
 	}
 	return e.Seal(w), idempotent
 }
-
-// hideEOF returns e with io.EOF hidden from [errors.Is], where it is in the cause. To
-// logs and metrics that stand outside, an error that is io.EOF is a stream that ended
-// well; what e says is that the call failed.
-func hideEOF(e *mapping.Error) *mapping.Error {
-	cause := e.Unwrap()
-	if cause == nil || !isEOF(cause) {
-		return e
-	}
-	return e.WithCause(notEOF{cause})
-}
-
-// isEOF is errors.Is with io.EOF, for errors of any quality.
-func isEOF(err error) bool {
-	found := false
-	rpcerr.Walk(err, func(err error) bool {
-		x, ok := err.(interface{ Is(error) bool })
-		found = err == io.EOF || ok && x.Is(io.EOF)
-		return !found
-	})
-	return found
-}
-
-// notEOF is an error in which everything is found but io.EOF.
-type notEOF struct{ error }
-
-func (e notEOF) Is(target error) bool { return target != io.EOF && errors.Is(e.error, target) }
-func (e notEOF) As(target any) bool   { return errors.As(e.error, target) }
 
 // concernsRetries reports whether clients may be told about repeating the call: by
 // RetryInfo, or by [pushback]. Without that the method does not matter.

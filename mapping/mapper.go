@@ -53,14 +53,15 @@ type Mapper struct {
 // context's error.
 //
 // The result unwraps to err, unless it is err itself, so outer code still finds everything
-// in it. Nothing of that is sent.
+// in it but io.EOF, which logs and metrics take for the good end of a stream. Nothing of
+// that is sent.
 func (m *Mapper) Map(ctx context.Context, err error) *Error {
 	switch x := err.(type) { // what handlers mostly return, without the cost of a walk
 	case nil:
 		return nil
 	case *Error:
 		if x != nil && x.Origin() == OriginLocal {
-			return m.public(x)
+			return m.public(hideEOF(x))
 		}
 	case Code:
 		if !x.IsZero() {
@@ -68,10 +69,20 @@ func (m *Mapper) Map(ctx context.Context, err error) *Error {
 		}
 	}
 	var found *Error
-	rpcerr.Walk(err, func(err error) bool {
-		found = m.match(ctx, err)
-		return found == nil
+	eof := false
+	rpcerr.Walk(err, func(node error) bool {
+		is, _ := node.(isser)
+		if found == nil {
+			if found = m.match(ctx, node); found == nil {
+				found = fromContext(ctx, node, is)
+			}
+		}
+		eof = eof || isEOF(node, is)
+		return found == nil || !eof
 	})
+	if eof {
+		err = notEOF{err}
+	}
 	if found == nil {
 		return m.fallback().Wrap(err)
 	}
@@ -86,7 +97,12 @@ func (m *Mapper) public(e *Error) *Error {
 	return e.WithoutDebugInfo()
 }
 
-// match returns what a single error of the tree means, nil if it means nothing.
+// An isser is an error that says what else it is. Which errors do is asked once for each
+// error of a tree, because it takes as long as the rest.
+type isser interface{ Is(error) bool }
+
+// match returns what a single error of the tree means, apart from the end of a context,
+// nil if it means nothing.
 func (m *Mapper) match(ctx context.Context, err error) *Error {
 	switch x := err.(type) {
 	case *Error:
@@ -111,7 +127,7 @@ func (m *Mapper) match(ctx context.Context, err error) *Error {
 		return m.relay(ctx, x)
 	case interface{ GRPCStatus() *status.Status }:
 		// Without inference: what a handler says plainly stays plain.
-		if e, ok := (&Decoder{Catalogs: platform[:]}).FromStatus(x.GRPCStatus()); ok {
+		if e, ok := (&Decoder{Catalogs: platform[:]}).FromStatus(statusOf(x)); ok {
 			// One with a platform code came over a wire somewhere, for handlers raise
 			// errors and codes. A plain one is the handler's own word: another mapper
 			// around this one must not take it for that of another service.
@@ -121,7 +137,13 @@ func (m *Mapper) match(ctx context.Context, err error) *Error {
 			return e.WithOrigin(OriginLocal)
 		}
 	}
-	return fromContext(ctx, err)
+	return nil
+}
+
+// statusOf asks an error for its status. One that panics, as typed nils do, has none.
+func statusOf(err interface{ GRPCStatus() *status.Status }) (st *status.Status) {
+	defer func() { _ = recover() }()
+	return err.GRPCStatus()
 }
 
 // claim asks a rule. One that panics, as nil does, or whose error does, claims nothing, and
@@ -140,7 +162,7 @@ func (m *Mapper) relay(ctx context.Context, e *Error) *Error {
 	if ctx != nil && ctx.Err() != nil && !hasOwnCode(e) {
 		switch e.GRPCCode() {
 		case codes.Canceled, codes.DeadlineExceeded:
-			return fromContext(ctx, ctx.Err())
+			return fromContext(ctx, ctx.Err(), nil)
 		}
 	}
 	if m.Relay == nil {
@@ -214,10 +236,9 @@ func hasOwnCode(e *Error) bool { return !e.Code().IsZero() && !e.Inferred() }
 
 // fromContext returns the error of a context, nil if err is none. An error that only
 // says to be one, as the timeouts of package net do, counts when the call's own
-// context has ended.
-func fromContext(ctx context.Context, err error) *Error {
-	x, ended := err.(interface{ Is(error) bool })
-	ended = ended && ctx != nil && ctx.Err() != nil
+// context has ended. It is given as x too if it has that method.
+func fromContext(ctx context.Context, err error, x isser) *Error {
+	ended := x != nil && ctx != nil && ctx.Err() != nil
 	switch {
 	case err == context.Canceled || ended && x.Is(context.Canceled):
 		return rpcerr.Plain(codes.Canceled, context.Canceled.Error())

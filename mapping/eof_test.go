@@ -1,0 +1,58 @@
+package mapping_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"testing"
+
+	"google.golang.org/grpc/status"
+
+	"github.com/openyuanrong/statusmap/gen/sdk"
+	"github.com/openyuanrong/statusmap/mapping"
+)
+
+// What is mapped is not io.EOF to whoever looks into it later, and is still everything else
+// that it was.
+func TestMapHidesEOF(t *testing.T) {
+	t.Parallel()
+	secret := errors.New("secret")
+	read := &fs.PathError{Op: "read", Path: "p", Err: io.EOF}
+	for _, err := range []error{
+		io.EOF,
+		fmt.Errorf("%w: %w", secret, io.EOF),
+		errors.Join(sdk.InstanceNotFound, secret, read),
+		errors.Join(read, secret, sdk.InstanceNotFound),
+		sdk.InstanceNotFound.Wrap(fmt.Errorf("%w: %w", secret, read)),
+		fmt.Errorf("invoke: %w", sdk.InstanceNotFound.Wrap(io.EOF)),
+		errors.Join(panickingEOF{saysEOF{secret}}, sdk.InstanceNotFound),
+		saysEOF{secret},
+	} {
+		e := new(mapping.Mapper).Map(context.Background(), err)
+		if errors.Is(e, io.EOF) {
+			t.Errorf("%v is io.EOF after mapping", err)
+		}
+		if errors.Is(e, secret) != errors.Is(err, secret) {
+			t.Errorf("%v: what else it is was lost", err)
+		}
+		if want := errors.Is(err, sdk.InstanceNotFound); (e.Code() == sdk.InstanceNotFound) != want {
+			t.Errorf("%v became %v", err, e.Code())
+		}
+		var path *fs.PathError
+		if errors.As(e, &path) != errors.As(err, &path) {
+			t.Errorf("%v: the %T was lost", err, path)
+		}
+	}
+}
+
+type saysEOF struct{ error }
+
+func (e saysEOF) Is(target error) bool { return target == io.EOF }
+func (e saysEOF) Unwrap() error        { return e.error }
+
+// A panickingEOF says to be io.EOF, and panics where it is asked for its status.
+type panickingEOF struct{ saysEOF }
+
+func (panickingEOF) GRPCStatus() *status.Status { panic("a mistake") }
