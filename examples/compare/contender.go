@@ -150,7 +150,7 @@ func (c *contender) check(err error, i int) error {
 // contenders returns all of them; the first two are the yardsticks.
 func contenders() []*contender {
 	return []*contender{
-		plain(), naive(), statusmap(), statusOnly(), withDetails(),
+		plain(), naive(), naiveStatusOnly(), statusmap(), statusOnly(), withDetails(),
 		temporal(), kratos(), gax(), containerd(), buildkit(), cockroach(),
 	}
 }

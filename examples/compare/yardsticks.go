@@ -3,15 +3,18 @@ package main
 import (
 	"context"
 	"errors"
+	"strconv"
 	"time"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	errorsv1 "github.com/openyuanrong/statusmap/gen/yuanrong/errors/v1"
+	"github.com/openyuanrong/statusmap/interceptor"
 )
 
 // plain is what gRPC offers by itself: a gRPC code and a text.
@@ -97,17 +100,35 @@ func (e *naiveError) Is(target error) bool {
 	return ok && t.domain == e.domain && t.number == e.number
 }
 
-func (e *naiveError) encode() (*status.Status, error) {
-	return status.New(e.grpc, e.message).WithDetails(
+// sealed returns the error that gRPC is to send for e.
+func (e *naiveError) sealed(ctx context.Context) error {
+	st, err := status.New(e.grpc, e.message).WithDetails(
 		&errorsv1.ErrorInfo{
 			Domain: e.domain, Number: e.number,
-			Retry: &errorsv1.RetryHint{Class: e.class, DelayMs: uint32(e.delay.Milliseconds())},
+			Retry:     &errorsv1.RetryHint{Class: e.class, DelayMs: uint32(e.delay.Milliseconds())},
+			RequestId: requestID(ctx),
 		},
 		&errdetails.ErrorInfo{Reason: e.reason, Domain: e.domain, Metadata: e.metadata},
 		&errdetails.RetryInfo{RetryDelay: durationpb.New(e.delay)},
 	)
+	if err != nil {
+		return status.Error(e.grpc, e.message)
+	}
+	return st.Err()
 }
 
+// requestID returns the id in the headers of a request. Here no request has one.
+func requestID(ctx context.Context) string {
+	md, _ := metadata.FromIncomingContext(ctx)
+	for _, key := range []string{"x-request-id", "traceparent"} {
+		if ids := md.Get(key); len(ids) > 0 {
+			return ids[0]
+		}
+	}
+	return ""
+}
+
+// naiveServer is the interceptor that sends a naiveError, and within a call the trailer.
 func naiveServer(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
 	resp, err := handler(ctx, req)
 	if err == nil {
@@ -117,13 +138,31 @@ func naiveServer(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handler 
 	if !errors.As(err, &e) {
 		return resp, status.Error(codes.Internal, "internal error")
 	}
-	st, err := e.encode()
-	if err != nil {
-		return resp, status.Error(e.grpc, e.message)
+	if grpc.ServerTransportStreamFromContext(ctx) != nil {
+		_ = grpc.SetTrailer(ctx, metadata.Pairs("grpc-retry-pushback-ms", strconv.FormatInt(e.delay.Milliseconds(), 10)))
 	}
-	return resp, st.Err()
+	return resp, e.sealed(ctx)
 }
 
+// naiveStatusServer is naiveServer without the trailer.
+func naiveStatusServer(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+	resp, err := handler(ctx, req)
+	if err == nil {
+		return resp, nil
+	}
+	var e *naiveError
+	if !errors.As(err, &e) {
+		return resp, status.Error(codes.Internal, "internal error")
+	}
+	return resp, e.sealed(ctx)
+}
+
+// announce is the interceptor that announces the client.
+func announce(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoker grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+	return invoker(metadata.AppendToOutgoingContext(ctx, interceptor.AnnounceHeader, "1"), method, req, reply, cc, opts...)
+}
+
+// naiveClient is the interceptor that receives a naiveError.
 func naiveClient(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoker grpc.UnaryInvoker, opts ...grpc.CallOption) error {
 	err := invoker(ctx, method, req, reply, cc, opts...)
 	if err == nil {
@@ -150,7 +189,7 @@ func naive() *contender {
 	target := &naiveError{domain: domain, number: number}
 	return &contender{
 		name: "naive", module: "google.golang.org/grpc", carries: carriesCode + carriesMessage + carriesMetadata + carriesRetry,
-		note: "statusmap's bytes by generated messages, WithDetails and Details",
+		note: "what statusmap sends, by generated messages, WithDetails and Details",
 		raise: func(i int) error {
 			return &naiveError{
 				domain: domain, number: number, reason: reason, grpc: codes.Internal, message: message,
@@ -160,6 +199,7 @@ func naive() *contender {
 		},
 		server: naiveServer,
 		client: naiveClient,
+		dial:   []grpc.DialOption{grpc.WithChainUnaryInterceptor(naiveClient, announce)},
 		is:     func(err error) bool { return errors.Is(err, target) },
 		read: func(err error) facts {
 			var e *naiveError
@@ -169,4 +209,12 @@ func naive() *contender {
 			return facts{code: e.reason, message: e.message, instance: e.metadata["instance_id"], node: e.metadata["node"], delay: e.delay}
 		},
 	}
+}
+
+// naiveStatusOnly is naive with nothing but the status.
+func naiveStatusOnly() *contender {
+	c := naive()
+	c.name, c.note = "naive, status only", "the same without the trailer and the announcement"
+	c.server, c.dial = naiveStatusServer, nil
+	return c
 }
