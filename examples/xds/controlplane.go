@@ -14,6 +14,7 @@ import (
 	router "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/router/v3"
 	hcm "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 	discovery "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
+	typev3 "github.com/envoyproxy/go-control-plane/envoy/type/v3"
 	"github.com/envoyproxy/go-control-plane/pkg/cache/types"
 	"github.com/envoyproxy/go-control-plane/pkg/cache/v3"
 	"github.com/envoyproxy/go-control-plane/pkg/resource/v3"
@@ -36,9 +37,9 @@ const (
 
 // controlPlane serves the configuration of a mesh with one service, at that address, and
 // returns the resolver of a client in it. The route repeats calls that fail with one of the
-// gRPC codes of retryOn, in Envoy's spelling.
-func controlPlane(ctx context.Context, service *net.TCPAddr, retryOn string) (resolver.Builder, func(), error) {
-	resources, err := meshOf(service, retryOn)
+// gRPC codes of retryOn, in Envoy's spelling, and may drop all.
+func controlPlane(ctx context.Context, service *net.TCPAddr, retryOn string, drops bool) (resolver.Builder, func(), error) {
+	resources, err := meshOf(service, retryOn, drops)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -72,7 +73,7 @@ func controlPlane(ctx context.Context, service *net.TCPAddr, retryOn string) (re
 
 // meshOf returns the resources of the mesh: a listener with its route, a cluster, and the
 // one endpoint of it.
-func meshOf(service *net.TCPAddr, retryOn string) (map[resource.Type][]types.Resource, error) {
+func meshOf(service *net.TCPAddr, retryOn string, drops bool) (map[resource.Type][]types.Resource, error) {
 	filter, err := anypb.New(new(router.Router))
 	if err != nil {
 		return nil, err
@@ -105,6 +106,24 @@ func meshOf(service *net.TCPAddr, retryOn string) (map[resource.Type][]types.Res
 		Address:       service.IP.String(),
 		PortSpecifier: &core.SocketAddress_PortValue{PortValue: uint32(service.Port)},
 	}}}
+	assignment := &endpoint.ClusterLoadAssignment{
+		ClusterName: serviceName,
+		Endpoints: []*endpoint.LocalityLbEndpoints{{
+			Locality:            &core.Locality{Region: "here"},
+			LoadBalancingWeight: wrapperspb.UInt32(1),
+			LbEndpoints: []*endpoint.LbEndpoint{{HostIdentifier: &endpoint.LbEndpoint_Endpoint{
+				Endpoint: &endpoint.Endpoint{Address: address},
+			}}},
+		}},
+	}
+	if drops {
+		assignment.Policy = &endpoint.ClusterLoadAssignment_Policy{
+			DropOverloads: []*endpoint.ClusterLoadAssignment_Policy_DropOverload{{
+				Category:       "all",
+				DropPercentage: &typev3.FractionalPercent{Numerator: 100, Denominator: typev3.FractionalPercent_HUNDRED},
+			}},
+		}
+	}
 	overADS := &core.ConfigSource{ConfigSourceSpecifier: &core.ConfigSource_Ads{Ads: new(core.AggregatedConfigSource)}}
 	return map[resource.Type][]types.Resource{
 		resource.ListenerType: {&listener.Listener{Name: serviceName, ApiListener: &listener.ApiListener{ApiListener: manager}}},
@@ -113,15 +132,6 @@ func meshOf(service *net.TCPAddr, retryOn string) (map[resource.Type][]types.Res
 			ClusterDiscoveryType: &cluster.Cluster_Type{Type: cluster.Cluster_EDS},
 			EdsClusterConfig:     &cluster.Cluster_EdsClusterConfig{EdsConfig: overADS},
 		}},
-		resource.EndpointType: {&endpoint.ClusterLoadAssignment{
-			ClusterName: serviceName,
-			Endpoints: []*endpoint.LocalityLbEndpoints{{
-				Locality:            &core.Locality{Region: "here"},
-				LoadBalancingWeight: wrapperspb.UInt32(1),
-				LbEndpoints: []*endpoint.LbEndpoint{{HostIdentifier: &endpoint.LbEndpoint_Endpoint{
-					Endpoint: &endpoint.Endpoint{Address: address},
-				}}},
-			}},
-		}},
+		resource.EndpointType: {assignment},
 	}, nil
 }

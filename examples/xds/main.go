@@ -50,19 +50,21 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return cli.Exit(err, "xds", usage, stdout, stderr)
 }
 
-// A scenario is how a service fails, and which codes of gRPC the route repeats, in Envoy's
-// spelling.
+// A scenario is how a service fails, and what the mesh does: which codes of gRPC the route
+// repeats, in Envoy's spelling.
 type scenario struct {
 	retryOn string
+	drops   bool // the mesh drops all calls
 	raise   func() error
 }
 
 var scenarios = []scenario{
-	{"resource-exhausted,unavailable", func() error { return rateLimited }},
-	{"resource-exhausted,unavailable", func() error { return sdk.InnerCommunication }},
+	{retryOn: "resource-exhausted,unavailable", raise: func() error { return rateLimited }},
+	{retryOn: "resource-exhausted,unavailable", raise: func() error { return sdk.InnerCommunication }},
 	// Such a code forbids nothing to gRPC, because no sensible policy lists it.
-	{"internal", func() error { return sdk.InnerSystemError }},
-	{"unavailable", func() error { return rateLimited }},
+	{retryOn: "internal", raise: func() error { return sdk.InnerSystemError }},
+	{retryOn: "unavailable", raise: func() error { return rateLimited }},
+	{retryOn: "unavailable", drops: true},
 }
 
 // rateLimited may be repeated at once.
@@ -82,18 +84,23 @@ var users = []user{
 	{"with WithRetry", interceptor.DialOptions(interceptor.WithRetry(policy))},
 }
 
-// show prints how often the service runs one call of a method that is not declared
-// idempotent.
+// show prints how often a client and the mesh repeat one call of a method that is not
+// declared idempotent.
 func show(ctx context.Context, w io.Writer) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "THE SERVICE FAILS WITH\tTHE ROUTE REPEATS\tTHE CLIENT IS\tEXECUTIONS")
+	fmt.Fprintln(table, "THE CLIENT GETS\tTHE MESH REPEATS\tTHE CLIENT IS\tITS ATTEMPTS\tEXECUTIONS")
 	for _, s := range scenarios {
 		for _, u := range users {
 			o, err := call(ctx, s, u)
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(table, "%s, %s, %s\t%s\t%s\t%d\n", o.err.Code().Reason(), o.err.GRPCCode(), o.err.Retry().Class, s.retryOn, u.name, o.executions)
+			mesh := s.retryOn
+			if s.drops {
+				mesh += ", and drops all"
+			}
+			fmt.Fprintf(table, "%s, %s, %s\t%s\t%s\t%d\t%d\n",
+				o.err.Code().Reason(), o.err.GRPCCode(), o.err.Retry().Class, mesh, u.name, max(1, o.err.Attempts()), o.executions)
 		}
 	}
 	return table.Flush()
@@ -117,7 +124,7 @@ func call(ctx context.Context, s scenario, u user) (outcome, error) {
 	go func() { _ = srv.Serve(lis) }() // ends with Stop
 	defer srv.Stop()
 
-	mesh, stop, err := controlPlane(ctx, lis.Addr().(*net.TCPAddr), s.retryOn)
+	mesh, stop, err := controlPlane(ctx, lis.Addr().(*net.TCPAddr), s.retryOn, s.drops)
 	if err != nil {
 		return outcome{}, err
 	}

@@ -3,38 +3,44 @@ package main
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"strings"
 	"testing"
-
-	"google.golang.org/grpc/codes"
 
 	"github.com/openyuanrong/statusmap/gen/sdk"
 	"github.com/openyuanrong/statusmap/mapping"
 )
 
 // The policy of a route allows three attempts, WithRetry's five. Where the route repeats a
-// call, its attempts are all; where the server forbids it, there is one.
+// call, its attempts are all; where the server forbids it, there is one. What the mesh drops
+// never left.
 func TestWhoRepeats(t *testing.T) {
+	raise := func(err error) func() error { return func() error { return err } }
+	const usual = "resource-exhausted,unavailable"
 	for _, test := range []struct {
-		retryOn          string
-		raise            error
-		code             mapping.Code
-		grpc             codes.Code
-		alone, withRetry int64 // executions
+		scenario
+		code                mapping.Code
+		executions          int64
+		attempts, withRetry int64 // attempts and executions of the client with WithRetry
 	}{
-		{"resource-exhausted,unavailable", rateLimited, sdk.InvokeRateLimited, codes.ResourceExhausted, 3, 3},
-		{"resource-exhausted,unavailable", sdk.InnerCommunication, sdk.InnerCommunication, codes.Unavailable, 1, 1},
-		{"internal", sdk.InnerSystemError, sdk.InnerSystemError, codes.Internal, 3, 3},
-		{"unavailable", rateLimited, sdk.InvokeRateLimited, codes.ResourceExhausted, 1, 5},
+		{scenario{usual, false, raise(rateLimited)}, sdk.InvokeRateLimited, 3, 0, 3},
+		{scenario{usual, false, raise(sdk.InnerCommunication)}, sdk.InnerCommunication, 1, 1, 1},
+		{scenario{"internal", false, raise(sdk.InnerSystemError)}, sdk.InnerSystemError, 3, 0, 3},
+		{scenario{"unavailable", false, raise(rateLimited)}, sdk.InvokeRateLimited, 1, 5, 5},
+		{scenario{"unavailable", true, nil}, sdk.InnerCommunication, 0, 5, 0},
 	} {
-		for i, want := range []int64{test.alone, test.withRetry} {
-			got, err := call(context.Background(), scenario{test.retryOn, func() error { return test.raise }}, users[i])
+		for i, want := range []int64{test.executions, test.withRetry} {
+			name := fmt.Sprintf("%v, mesh repeats %s, drops: %t, client %s", test.code.Reason(), test.retryOn, test.drops, users[i].name)
+			got, err := call(context.Background(), test.scenario, users[i])
 			if err != nil {
-				t.Errorf("%v %s: %v", test.raise, users[i].name, err)
+				t.Errorf("%s: %v", name, err)
 				continue
 			}
-			if got.executions != want || got.err.Code() != test.code || got.err.GRPCCode() != test.grpc {
-				t.Errorf("%v %s: %d executions and %v, want %d and %v", test.raise, users[i].name, got.executions, got.err, want, test.code)
+			if got.executions != want || got.err.Code() != test.code {
+				t.Errorf("%s: %d executions and %v, want %d", name, got.executions, got.err, want)
+			}
+			if attempts := int64(got.err.Attempts()); i == 1 && attempts != test.attempts {
+				t.Errorf("%s: %d attempts, want %d", name, attempts, test.attempts)
 			}
 		}
 	}
