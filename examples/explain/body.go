@@ -1,12 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"net/http"
 	"slices"
 	"strings"
 
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/openyuanrong/statusmap/gen/rest"
 	"github.com/openyuanrong/statusmap/gen/sdk"
@@ -104,10 +106,9 @@ func (b book) header(number string) mapping.Code {
 	return e.Code()
 }
 
-// A logged is what a line says of an error that no catalogue here has, in the words of
-// [mapping.Error]'s LogValue.
+// A logged is what a line says of an error, in the words of [mapping.Error]'s LogValue.
 type logged struct {
-	domain, number, reason, grpc, retry, message string
+	domain, number, reason, grpc, retry, message, inferred, requestID string
 }
 
 // set notes a member by its name. Of two the first counts: a later one may be a part of
@@ -115,13 +116,36 @@ type logged struct {
 func (l *logged) set(name, value string) {
 	to := map[string]*string{
 		"reason": &l.reason, "grpc": &l.grpc, "grpc_code": &l.grpc, "retry": &l.retry, "message": &l.message,
+		"inferred": &l.inferred, "request_id": &l.requestID,
 	}[name]
 	if *to == "" {
 		*to = value
 	}
 }
 
-// finding returns it as what [httperr.Write] would have sent.
+// errorOf returns it as an error of a code that a catalogue has, nil if the line says
+// nothing but the code.
+func (l logged) errorOf(c mapping.Code) *mapping.Error {
+	if l.message == "" && l.retry == "" {
+		return nil
+	}
+	e := c.Errorf("%s", cmp.Or(l.message, c.Description("en")))
+	if grpc, ok := parseGRPC(l.grpc); ok && l.inferred == "true" {
+		if guess, _ := mapping.FromStatus(status.New(grpc, e.Message())); guess.Code() == c {
+			e = guess
+		}
+	}
+	class, delay, _ := strings.Cut(l.retry, " after ")
+	for known := mapping.Never; known <= mapping.HigherLevel; known++ {
+		if known.String() == class {
+			e = e.WithRetry(mapping.Retry{Class: known, Delay: duration(delay)})
+		}
+	}
+	return e.WithRequestID(l.requestID)
+}
+
+// finding returns it, as an error of a code that no catalogue here has, as what
+// [httperr.Write] would have sent.
 func (l logged) finding() (finding, bool) {
 	if parse(l.number) == 0 {
 		return finding{}, false

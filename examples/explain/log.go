@@ -29,7 +29,7 @@ var (
 	// both in the same group.
 	pairRule = regexp.MustCompile(`(?:^|[\s,{"])([\w.]*)\bdomain` + is + `(` + domainName + `)\\*"?[\s,]+\\*"?([\w.]*)\bnumber` + is + `(\d{1,10})\b`)
 	// memberRule are the other members of such an error.
-	memberRule = regexp.MustCompile(`[\s,{"]([\w.]*)\b(reason|grpc|grpc_code|retry|message)\\*"?\s*[=:]\s*(?:\{\\*"class\\*":)?` +
+	memberRule = regexp.MustCompile(`[\s,{"]([\w.]*)\b(reason|grpc|grpc_code|retry|message|inferred|request_id)\\*"?\s*[=:]\s*(?:\{\\*"class\\*":)?` +
 		`("(?:[^"\\]|\\.)*"|\\+"[^"\\]*|[^\s,"}\\]*)(?:\\*"?,\\*"delay_ms\\*":(\d+))?`)
 	// domainRule and numberRule are the two apart from each other, as others sort them.
 	domainRule = regexp.MustCompile(`(?:^|[\s,{."])domain` + is + `(` + domainName + `)`)
@@ -187,11 +187,8 @@ func (l *lineReader) addPair(domain, number string, said logged) {
 	}
 	for _, c := range l.book {
 		if code, ok := c.Lookup(parse(number)); ok && c.Domain() == domain {
-			f := finding{code: code}
-			if said.message != "" {
-				f.err = code.Errorf("%s", said.message)
-			}
-			l.add(f)
+			e := said.errorOf(code)
+			l.add(finding{code: code, err: e, silent: e != nil && isSilent(e)})
 			return
 		}
 	}

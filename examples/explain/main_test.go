@@ -432,6 +432,37 @@ func TestLogMessages(t *testing.T) {
 	}
 }
 
+// What a line says of an occurrence counts more than what the catalogue says of its code.
+func TestLogOccurrence(t *testing.T) {
+	t.Parallel()
+	guess, _ := mapping.FromStatus(status.New(codes.Unknown, "boom"))
+	for _, tt := range []struct {
+		e    *mapping.Error
+		want []string
+	}{
+		{
+			sdk.InnerCommunication.Errorf("refused").NotExecuted().RetryAfter(20 * time.Millisecond).WithRequestID("r-17"),
+			[]string{"INNER_COMMUNICATION (3002)", "any call: nothing was executed, after 20ms (SAFE)", "r-17", "refused"},
+		},
+		{sdk.InnerCommunication.AsError().DoNotRetry(), []string{"INNER_COMMUNICATION (3002)", "no: it fails again"}},
+		{guess, []string{"INNER_SYSTEM_ERROR (3003)", "inferred from the gRPC code", "not known: nothing here says", "boom"}},
+	} {
+		for name, handler := range map[string]func(io.Writer) slog.Handler{
+			"text": func(w io.Writer) slog.Handler { return slog.NewTextHandler(w, nil) },
+			"JSON": func(w io.Writer) slog.Handler { return slog.NewJSONHandler(w, nil) },
+		} {
+			var log strings.Builder
+			slog.New(handler(&log)).Error("call failed", "call", tt.e)
+			_, stdout, _ := explain(t, log.String(), "-")
+			for _, want := range tt.want {
+				if !strings.Contains(stdout, want) {
+					t.Errorf("explain of the %s\n%s\nprints\n%s\nwithout %q", name, log.String(), stdout, want)
+				}
+			}
+		}
+	}
+}
+
 // What stands in front of a read error is explained all the same.
 func TestLogBroken(t *testing.T) {
 	t.Parallel()
