@@ -27,8 +27,12 @@ func (ev Event) LogValue() slog.Value {
 		// Without its cause, which the event knows better.
 		attrs = append(attrs, ev.Error.WithCause(nil).LogValue().Group()...)
 	}
-	if ev.RequestID != "" && ev.Error.RequestID() == "" {
-		attrs = append(attrs, slog.String("request_id", ev.RequestID))
+	if ev.RequestID != "" && ev.RequestID != ev.Error.RequestID() {
+		key := "request_id"
+		if ev.Error.RequestID() != "" { // which is what the client asks by
+			key = "own_request_id"
+		}
+		attrs = append(attrs, slog.String(key, ev.RequestID))
 	}
 	if cause := ev.CauseText(); cause != "" {
 		attrs = append(attrs, slog.String("cause", cause))
@@ -106,7 +110,7 @@ func hiddenCauses(err error) []error {
 	var hidden []error
 	rpcerr.Walk(err, func(err error) bool {
 		e, ok := err.(*mapping.Error)
-		if ok && e.Unwrap() != nil && e.Origin() == mapping.OriginLocal {
+		if ok && e.Unwrap() != nil && (e.HidesCause() || e.Origin() == mapping.OriginLocal) {
 			hidden = append(hidden, e.Unwrap())
 		}
 		return true

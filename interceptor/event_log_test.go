@@ -142,6 +142,7 @@ func TestEventLogsCause(t *testing.T) {
 			`call.cause="ETCD_OPERATION_ERROR (3005): no etcd: cd"`},
 		{"one that another service sent", interceptor.ServerSide, fmt.Errorf("forward: %w", sentByPeer(sdk.InstanceNotFound.Errorf("gone").GRPCStatus())),
 			`call.cause="forward: INSTANCE_NOT_FOUND (1003): gone"`},
+		{"one that a code of ours says, as it stands with another service", interceptor.ServerSide, sdk.ParamInvalid.Wrap(errSecret).WithOrigin(mapping.OriginPeer), "hunter2"},
 		{"one that two errors have", interceptor.ServerSide, sdk.ParamInvalid.Wrap(e.WithCause(errSecret)),
 			`call.cause="PARAM_INVALID (1001): A parameter did not pass validation: ` +
 				`INNER_SYSTEM_ERROR (3003): An internal error occurred: secret: password=hunter2"`},

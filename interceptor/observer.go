@@ -62,8 +62,9 @@ type Event struct {
 	// server because the caller does not understand statuses, on the client because
 	// the server sends none.
 	InBand bool
-	// RequestID is, on the server, the id of the request, even where Error cannot carry
-	// one, as for a plain status. On the client it is that of Error.
+	// RequestID is, on the server, the id of the request, or that of Error if the request
+	// has none. Error may have another one, of the service that it came from, or none, as a
+	// plain status. On the client it is that of Error.
 	RequestID string
 	// Panic and Stack are the value and the stack of a recovered panic, else nil.
 	Panic any

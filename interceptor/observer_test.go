@@ -105,6 +105,27 @@ func TestObservedRequestID(t *testing.T) {
 	}
 }
 
+// TestObservedRequestIDs: an error that came with the id of another service is found by that
+// and by the request's own.
+func TestObservedRequestIDs(t *testing.T) {
+	received := sentByPeer(sdk.InstanceNotFound.AsError().WithRequestID("theirs").GRPCStatus())
+	var line string
+	server := interceptor.UnaryServer(interceptor.WithRequestID(func(context.Context) string { return "ours" }),
+		interceptor.WithObserver(func(_ context.Context, ev interceptor.Event) {
+			line = logged(ev)
+			if ev.RequestID != "ours" || ev.Error.RequestID() != "theirs" {
+				t.Errorf("the event has id %q, the error %q", ev.RequestID, ev.Error.RequestID())
+			}
+		}))
+	_, err := server(context.Background(), nil, &grpc.UnaryServerInfo{FullMethod: "/a.B/C"}, func(context.Context, any) (any, error) { return nil, received })
+	if id := typed(t, err).RequestID(); id != "theirs" {
+		t.Errorf("the client gets the id %q, want the one that the error came with", id)
+	}
+	if !strings.Contains(line, "call.request_id=theirs ") || !strings.Contains(line, "call.own_request_id=ours ") {
+		t.Errorf("logged as %s, want both ids", line)
+	}
+}
+
 // TestNoIDThatNobodyHas: a received error goes on as it came, so no id is made for it, and
 // none is logged that the client could not quote.
 func TestNoIDThatNobodyHas(t *testing.T) {

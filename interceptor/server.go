@@ -179,7 +179,7 @@ func (s *server) watch(ctx context.Context, method string, handler func() error,
 		s.setPushback(ctx, e, idempotent)
 	}
 	ev.Duration = time.Since(start)
-	if ev.RequestID = e.RequestID(); ev.RequestID == "" {
+	if ev.RequestID = e.RequestID(); id != "" && id != ev.RequestID {
 		ev.RequestID = e.WithRequestID(id).RequestID() // as one would be sent
 	}
 	s.observers.notify(ctx, ev)
