@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"testing"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -24,6 +25,7 @@ import (
 	"github.com/openyuanrong/statusmap/interceptor"
 	"github.com/openyuanrong/statusmap/mapping"
 	"github.com/openyuanrong/statusmap/mapping/httperr"
+	"github.com/openyuanrong/statusmap/mapping/maptest"
 )
 
 // Go code in README.md is taken from the regions below; TestReadmeBlocks compares them.
@@ -150,9 +152,14 @@ var _ = func() ([]grpc.DialOption, []grpc.ServerOption) {
 }
 
 // Over HTTP. In the handler:
-var _ = func(w http.ResponseWriter, name string) {
+var _ = func(w http.ResponseWriter, r *http.Request, logger *slog.Logger, err error) {
 	// region: http-server
-	httperr.Write(w, rest.FunctionNotFound.Errorf("no function %q", name))
+	e := new(mapping.Mapper).Map(r.Context(), err)
+	if e.RequestID() == "" { // else it is that of the service that raised it
+		e = e.WithRequestID(r.Header.Get("X-Request-Id"))
+	}
+	logger.ErrorContext(r.Context(), "call failed", "error", e) // with the cause
+	httperr.Write(w, e)                                         // without
 	// endregion
 }
 
@@ -166,6 +173,16 @@ var _ = func(resp *http.Response) error {
 	return nil
 }
 
+// In a test.
+var _ = func(t *testing.T, client functionv1.FunctionServiceClient) {
+	// region: tests
+	_, err := client.Invoke(t.Context(), &functionv1.InvokeRequest{Name: "hello"})
+	maptest.Check(t, err, sdk.InstanceNotFound,
+		maptest.Metadata("function", "hello"),
+		maptest.RetryClass(mapping.HigherLevel))
+	// endregion
+}
+
 // What nobody knows says nothing, except under which id the log has it.
 func Example_unknown() {
 	s := &server{instances: map[string]int{"hello": 1}}
@@ -176,7 +193,11 @@ func Example_unknown() {
 	logger := slog.New(slog.NewTextHandler(&buf, nil))
 	// region: observer
 	observe := interceptor.WithObserver(func(ctx context.Context, ev interceptor.Event) {
-		logger.ErrorContext(ctx, "call failed", "call", ev)
+		level := slog.LevelError
+		if ev.Retrying { // by a client with WithRetry: the call may succeed yet
+			level = slog.LevelInfo
+		}
+		logger.Log(ctx, level, "call failed", "call", ev)
 	})
 	// endregion
 	addr, stop := serve(s, observe)

@@ -132,7 +132,7 @@ func (c ServiceConfig) JSON() (string, error) {
 		config.addService(sd, idempotent, c.Methods, policy)
 	}
 	if len(config.MethodConfig) == 0 {
-		return "", errors.New("service config: no method is idempotent, and none has settings")
+		return "", errors.New("service config: no method is idempotent, by its idempotency_level or the field Idempotent, and none has settings")
 	}
 	if c.Retry.MaxTokens >= 0 {
 		p := c.Retry.withDefaults()

@@ -50,7 +50,7 @@ func main() {
 	_, err = healthv1.NewHealthClient(conn).Check(context.Background(), &healthv1.HealthCheckRequest{Service: "hello"})
 
 	// region: reading
-	if e, ok := mapping.FromError(err); ok && errors.Is(err, sdk.InstanceNotFound) {
+	if e, ok := mapping.FromError(err); ok && errors.Is(e, sdk.InstanceNotFound) {
 		fmt.Println(e)
 		fmt.Println(e.GRPCCode(), e.Metadata(), e.Retry())
 		fmt.Println(e.Code().Describe("zh"))

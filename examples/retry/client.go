@@ -44,11 +44,11 @@ func kinds() ([]kind, error) {
 	js, err := interceptor.ServiceConfig{
 		Services: []string{functionv1.FunctionService_ServiceDesc.ServiceName},
 	}.JSON()
-	stock := grpc.WithDefaultServiceConfig(js)
-	// endregion
 	if err != nil {
 		return nil, err
 	}
+	stock := grpc.WithDefaultServiceConfig(js)
+	// endregion
 	// region: with-retry
 	ours := interceptor.DialOptions(interceptor.WithRetry(interceptor.RetryPolicy{}))
 	// endregion
