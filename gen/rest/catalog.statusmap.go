@@ -2,7 +2,8 @@
 // source: yuanrong/rest/v1/code.proto
 
 // Package rest holds the error codes of the domain rest.yuanrong,
-// which the enum yuanrong.rest.v1.Code declares.
+// which the enum yuanrong.rest.v1.Code declares. Each is an error that a
+// handler can return, and has the methods of [rpcerr.Code], such as Errorf and Wrap.
 //
 // The error codes that openYuanrong's REST API documents, each with its gRPC status code, its
 // retry class, its text in English and Chinese, and its message as documented.
@@ -19,8 +20,7 @@ import (
 	"google.golang.org/grpc/codes"
 )
 
-// Domain is what all codes of this package have in common: a code is identified by
-// its domain and number.
+// Domain is the domain of all codes of this package.
 const Domain = "rest.yuanrong"
 
 // SessionConfigInvalid (4037): The instance session that the user gave is invalid.

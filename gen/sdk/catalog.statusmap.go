@@ -2,7 +2,8 @@
 // source: yuanrong/sdk/v1/code.proto
 
 // Package sdk holds the error codes of the domain sdk.yuanrong,
-// which the enum yuanrong.sdk.v1.Code declares.
+// which the enum yuanrong.sdk.v1.Code declares. Each is an error that a
+// handler can return, and has the methods of [rpcerr.Code], such as Errorf and Wrap.
 //
 // The error codes that openYuanrong's SDK documents, each with its gRPC status code, its retry
 // class and its text in English and Chinese.
@@ -19,8 +20,7 @@ import (
 	"google.golang.org/grpc/codes"
 )
 
-// Domain is what all codes of this package have in common: a code is identified by
-// its domain and number.
+// Domain is the domain of all codes of this package.
 const Domain = "sdk.yuanrong"
 
 // ParamInvalid (1001): A parameter did not pass validation.

@@ -49,8 +49,7 @@ func emitHead(g *protogen.GeneratedFile, c *catalogue) {
 	g.P(`"google.golang.org/grpc/codes"`)
 	g.P(")")
 	g.P()
-	comment(g, "Domain is what all codes of this package have in common: a code is identified by",
-		"its domain and number.")
+	comment(g, "Domain is the domain of all codes of this package.")
 	g.P("const Domain = ", strconv.Quote(c.domain))
 	g.P()
 }
@@ -60,7 +59,8 @@ func emitHead(g *protogen.GeneratedFile, c *catalogue) {
 func packageDoc(c *catalogue) []string {
 	lines := []string{
 		fmt.Sprintf("Package %s holds the error codes of the domain %s,", c.pkg.name, c.domain),
-		fmt.Sprintf("which the enum %s declares.", c.enum),
+		fmt.Sprintf("which the enum %s declares. Each is an error that a", c.enum),
+		"handler can return, and has the methods of [rpcerr.Code], such as Errorf and Wrap.",
 	}
 	if author := authorsLines(c.comment); len(author) > 0 {
 		lines = append(append(lines, ""), author...)
