@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -59,6 +60,20 @@ func ExampleError_With() {
 	fmt.Println(base.Metadata(), one.Metadata())
 	// Output:
 	// map[tenant:t1] map[instance:a1 tenant:t1]
+}
+
+// A detail of google.rpc. On a bare code it takes AsError.
+func ExampleError_WithDetails() {
+	err := sdk.ParamInvalid.AsError().WithDetails(&errdetails.BadRequest{
+		FieldViolations: []*errdetails.BadRequest_FieldViolation{{Field: "cpu", Description: "must be positive"}},
+	})
+	for _, detail := range status.Convert(err).Details() { // as a client reads them
+		if bad, ok := detail.(*errdetails.BadRequest); ok {
+			fmt.Println(bad.GetFieldViolations()[0].GetField(), bad.GetFieldViolations()[0].GetDescription())
+		}
+	}
+	// Output:
+	// cpu must be positive
 }
 
 // Whoever raises the error may know more about a retry than the catalogue.
