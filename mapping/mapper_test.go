@@ -313,8 +313,8 @@ func TestWrapfKeepsItsCause(t *testing.T) {
 	errCause, errOther := errors.New("cause"), errors.New("other")
 	format := "no %w" // a variable hides it from vet, which would refuse it
 	e := sdk.InstanceNotFound.Wrapf(errCause, format, errOther)
-	if !errors.Is(e, errCause) || e.Message() != sdk.InstanceNotFound.Description("en") {
-		t.Errorf("Wrapf has the message %q, and its cause: %v", e.Message(), errors.Is(e, errCause))
+	if !errors.Is(e, errCause) || errors.Is(e, errOther) || e.Message() != sdk.InstanceNotFound.Description("en") {
+		t.Errorf("Wrapf has the message %q, its cause: %v, another: %v", e.Message(), errors.Is(e, errCause), errors.Is(e, errOther))
 	}
 }
 

@@ -82,7 +82,7 @@ func (e *Error) deriveWith(from *Error, key, value string, more []string) {
 }
 
 // WithRequestID returns a copy of e that carries the id by which the request is
-// found in logs. An id longer than 128 bytes is cut.
+// found in logs. An id longer than 128 bytes is cut; "" removes the id.
 func (e *Error) WithRequestID(id string) *Error {
 	if e == nil {
 		return nil

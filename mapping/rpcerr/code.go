@@ -111,7 +111,7 @@ func (c Code) Remedy(tag string) string {
 	return c.row.text(tag).Remedy
 }
 
-// Describe returns description and remedy in one line.
+// Describe returns [Code.Description] and [Code.Remedy] in one line.
 func (c Code) Describe(tag string) string {
 	description, remedy := c.Description(tag), c.Remedy(tag)
 	if remedy == "" {
@@ -218,8 +218,9 @@ func (c Code) Wrap(cause error) *Error {
 	return e
 }
 
-// Wrapf returns an error with this code, a cause that stays in the process and a
-// message for the peer, formatted as by [fmt.Sprintf].
+// Wrapf returns an error with this code, a cause that stays in the process and a message
+// for the peer, as by [Code.Errorf]. With %w in it there is no message, as there, and what
+// was formatted becomes the cause only if that is nil.
 func (c Code) Wrapf(cause error, format string, args ...any) *Error {
 	e := new(Error)
 	e.raise(c, cause, format, args...)

@@ -26,7 +26,7 @@ type Decoder struct {
 // FromError returns the outermost platform error or status in err, outermost
 // first and depth first through [errors.Join]:
 //
-//   - an *Error: that value, with its code looked up if only d lists it;
+//   - an *Error: that value, or, if d lists its code and it did not, one with that code;
 //   - a [Code]: the error that it stands for, with err as its cause, unless err is the code
 //     itself;
 //   - an error with a GRPCStatus method that returns a status other than OK: what

@@ -10,14 +10,13 @@
 //   - to read one: [Error.Code], [Error.Message], [Error.Metadata], [Error.Retry],
 //     [Error.Repeatable], [Error.RequestID], [Error.Origin], [Error.Inferred],
 //     [Error.Trimmed] and [Error.Attempts], and what a code means: [Code.Describe];
-//   - for interceptors and catalogues: [Error.Seal], [Wire], [Decoder], [Row], [CodeOf] and
-//     [CatalogOf].
+//   - for policies and interceptors: [Plain], [Error.WithRetry], [Error.WithOrigin],
+//     [Error.Seal] and [Decoder]; for generated catalogues: [Row], [CodeOf] and [CatalogOf].
 //
 // # Identity
 //
-// A code is identified by its domain and number, never by text, gRPC code or
-// detail bytes: number 1003 of one domain and number 1003 of another are two
-// codes.
+// A code is identified by its domain and number, never by text, gRPC code or detail bytes:
+// number 1003 of one domain and number 1003 of another are two codes.
 //
 // # What crosses the wire
 //
@@ -25,9 +24,8 @@
 //
 //  1. yuanrong.errors.v1.ErrorInfo: domain, number, retry class and delay,
 //     request id, and a mark if something was trimmed;
-//  2. google.rpc.ErrorInfo: reason, domain and metadata, for clients in any
-//     language that know no more than AIP-193; on demand with the number too (see
-//     [Wire]);
+//  2. google.rpc.ErrorInfo: reason, domain and metadata, for clients in any language that
+//     know no more than AIP-193; on demand with the number too (see [Wire]);
 //  3. google.rpc.RetryInfo, only where repeating this very call is safe;
 //  4. details that others attached, as they were.
 //

@@ -18,8 +18,8 @@ import (
 // peer, a retry hint, and a cause that stays in the process. It comes from the
 // constructors of Code or out of a received status.
 //
-// An Error is immutable: methods that seem to change it return a changed copy. It
-// is safe for concurrent use. All methods of a nil *Error return zero values.
+// An Error is immutable: methods that seem to change it return a changed copy. It is safe
+// for concurrent use. A nil *Error says nothing: it has no code and is of class [Never].
 type Error struct {
 	facts
 
@@ -106,7 +106,7 @@ func (e *Error) Code() Code {
 
 // Guessed reports whether the code is a guess, because the peer did not send one:
 // [Error.Inferred] or [Error.Parsed]. A guess is not sent, whatever is changed in the
-// error.
+// error: only gRPC code, message and details cross, as for an error by [Plain].
 func (e *Error) Guessed() bool { return e != nil && e.guess != certain }
 
 // said returns the code that somebody has said, the zero Code where it is a guess. It is
@@ -251,13 +251,11 @@ func (e *Error) Origin() Origin {
 // Inferred reports whether the code was guessed from a plain gRPC code, because the status
 // had no platform code. The field Infer of a Decoder decides which codes are inferred:
 // those of package mapping infer from UNAVAILABLE, INTERNAL, UNKNOWN and DATA_LOSS, see
-// mapping.FromStatus. A guess is not sent, whatever is changed in the error: only gRPC
-// code, message and details cross, as for an error by [Plain].
+// mapping.FromStatus.
 func (e *Error) Inferred() bool { return e != nil && e.guess == inferred }
 
 // Parsed reports whether the code was read out of the text of the status, because the
-// status carried it nowhere else. Like an inferred code, it is not sent, except in that
-// text.
+// status carried it nowhere else.
 func (e *Error) Parsed() bool { return e != nil && e.guess == parsed }
 
 // Trimmed reports whether something was left out to fit the wire budget, at the

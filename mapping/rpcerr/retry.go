@@ -6,7 +6,7 @@ import (
 )
 
 // A RetryClass says who may repeat a failed call. The numbers are those of
-// yuanrong.errors.v1.RetryClass. The zero value is not a class; readers treat it as Never.
+// yuanrong.errors.v1.RetryClass. 0 and unknown numbers count as Never.
 type RetryClass uint8
 
 const (

@@ -14,7 +14,8 @@ import (
 
 // Wire says what is added to an error for one call. The zero value adds nothing.
 type Wire struct {
-	// RequestID identifies the request in logs; an id that the error already has is kept.
+	// RequestID identifies the request in logs. An error that has an id keeps it, and one
+	// that was received is not given any.
 	RequestID string
 	// Idempotent says that the method is declared idempotent, so that RetryInfo
 	// goes with errors of class [Idempotent] too.

@@ -16,10 +16,9 @@ import (
 // maxErrorText bounds what Error returns, for it ends up in log lines.
 const maxErrorText = 512
 
-// Error returns the code, the message for the peer and the request id, if there is
-// one, in one line of at most 512 bytes, with spaces in place of characters that control
-// how others are read. The cause is not in it, so that an error wrapped with %w leaks no
-// more than the peer may know.
+// Error returns the code, the message for the peer and the request id, if there is one, in
+// one line of at most 512 bytes, with spaces in place of control characters. The cause is
+// not in it, so that an error wrapped with %w leaks no more than the peer may know.
 func (e *Error) Error() string {
 	if e == nil {
 		return "<nil>"
