@@ -42,7 +42,7 @@ func (n Next) String() string {
 //   - class [Safe]: Repeat, unless a service in the middle passed the error on and the
 //     call is not idempotent ([rpcerr.Error.Repeatable]);
 //   - class [Idempotent]: Repeat if the call is idempotent, else GiveUp;
-//   - class HigherLevel: StartOver. The call may have had effects before it ended, and the
+//   - class [HigherLevel]: StartOver. The call may have had effects before it ended, and the
 //     caller has to know whether it may have them again;
 //   - class [Never], an error without a retry hint, nil: GiveUp.
 //

@@ -16,9 +16,10 @@ func NewDecoder(catalogs ...*Catalog) *Decoder {
 	return &Decoder{Catalogs: slices.Concat(platform[:], catalogs), Infer: infer}
 }
 
-// FromError returns the outermost platform error or gRPC status in err as an
-// [Error], by a decoder that knows the platform's catalogues. It needs no
-// interceptor. See [rpcerr.Decoder.FromError] for the outcomes.
+// FromError returns the outermost platform error or gRPC status in err as an [Error], by a
+// decoder that knows the platform's catalogues, and whether there is one. Without one the
+// *Error is nil, whose Code is the zero one. It needs no interceptor. See
+// [rpcerr.Decoder.FromError] for the outcomes.
 func FromError(err error) (*Error, bool) {
 	d := Decoder{Catalogs: platform[:], Infer: infer}
 	return d.FromError(err)

@@ -26,8 +26,8 @@
 //
 //	if e, ok := mapping.FromError(err); ok { … e.Code(), e.Metadata(), e.Retry() … }
 //
-// The code of a plain status is a guess, which errors.Is finds like any other: ask Inferred
-// before you act on it.
+// A plain status has no code or a guessed one, which errors.Is finds like any other: ask
+// [rpcerr.Error.Inferred] before you act on it.
 //
 // Both know the catalogues sdk and rest ([Catalogs], [Lookup]); a [Decoder] from
 // [NewDecoder] knows yours as well. [Advise] says what a caller may do next.

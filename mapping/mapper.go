@@ -24,7 +24,7 @@ type Mapper struct {
 	// Relay decides about errors that another service sent and our client interceptor
 	// decoded; nil means [Relay]. If it returns nil or panics, the client gets the
 	// Fallback. A guessed code of what it returns is not sent (see
-	// [rpcerr.Error.Inferred]).
+	// [rpcerr.Error.Guessed]).
 	Relay func(*Error) *Error
 	// DebugInfo lets google.rpc.DebugInfo cross. By default it is removed from whatever
 	// has it, a handler's own error included: stack traces are for the team that wrote
@@ -52,9 +52,9 @@ type Mapper struct {
 // that failed with CANCELLED or DEADLINE_EXCEEDED has the same cause, and counts as the
 // context's error.
 //
-// The result unwraps to err, unless it is err itself, so outer code still finds everything
-// in it but io.EOF, which logs and metrics take for the good end of a stream. Nothing of
-// that is sent.
+// If err itself is a code, or an error raised from one in this process, the result takes its
+// place; else the result unwraps to err. So outer code still finds everything in err but
+// io.EOF, which logs and metrics take for the good end of a stream. Nothing of that is sent.
 func (m *Mapper) Map(ctx context.Context, err error) *Error {
 	switch x := err.(type) { // what handlers mostly return, without the cost of a walk
 	case nil:
