@@ -113,7 +113,7 @@ func matches(name, method string) bool {
 	return name == method
 }
 
-// Faults are rules in force. They are safe for concurrent use.
+// Faults are rules in force, made by [New]. They are safe for concurrent use.
 type Faults struct {
 	mu    sync.Mutex
 	rules []*state

@@ -34,10 +34,10 @@ const (
 // Code and message are what the platform documents. The number stands in the header
 // X-Inner-Code too. Retry-After, in seconds, rounded up, is set only if repeating this very
 // call is safe, because some clients repeat on its mere presence: with class SAFE, and with
-// IDEMPOTENT if the error was sealed for an idempotent method. It is not set for an error
-// of another service, which says nothing of what was done here before that service was
-// called. If nothing was, as in a gateway, say so by WithOrigin(mapping.OriginLocal) on the
-// error.
+// IDEMPOTENT if [rpcerr.Error.Seal] was told that the method is idempotent. It is not set
+// for an error of another service, which says nothing of what was done here before that
+// service was called. If nothing was, as in a gateway, say so on the error by
+// WithOrigin(mapping.OriginLocal).
 //
 // Any error may be given. The client gets what a gRPC client would get by the zero
 // [mapping.Mapper], except details, which do not cross. For rules or another policy, give
@@ -56,10 +56,10 @@ const (
 //	httperr.Write(w, e)
 //
 // Nothing else may have been written before, and nothing may be written after it. Headers
-// that describe the body or the result of a success, such as Content-Length, Etag and
-// Location, are removed; all others stay, Content-Encoding too: whoever has set it
-// compresses what is written. If the body would be longer than [MaxBody], it has no
-// metadata, and the message that a gRPC client would get.
+// that speak of a success, such as Content-Length, Etag, Cache-Control and Location, are
+// removed; all others stay, Content-Encoding too: whoever has set it compresses what is
+// written. If the body would be longer than [MaxBody], it has no metadata, and the message
+// that a gRPC client would get.
 func Write(w http.ResponseWriter, err error) {
 	if err == nil {
 		return

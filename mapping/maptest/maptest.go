@@ -41,7 +41,7 @@ import (
 //
 // A code that was only inferred from a plain gRPC status does not count, because the peer
 // did not say it; check such errors by [CheckGRPC] with [Inferred]. With the zero Code, err
-// has to be an error without a platform code.
+// has to be an error with no platform code, not even an inferred one.
 func Check(t testing.TB, err error, c mapping.Code, wants ...Want) bool {
 	t.Helper()
 	return check(t, err, append([]Want{code(c)}, wants...))
