@@ -55,8 +55,8 @@
 //
 // # Invariants
 //
-//   - nil stays nil, and io.EOF of a client stream stays io.EOF, except where gRPC repeated
-//     a call by itself and lost its status: that is UNAVAILABLE.
+//   - nil stays nil, and io.EOF of a client stream stays io.EOF, except where it does not
+//     mean that the call succeeded: see [StreamClient].
 //   - For a call that succeeds, the interceptors allocate nothing, with these exceptions:
 //     one wrapper for a client stream; one or two things for a unary call with [WithRetry],
 //     for which gRPC also copies the trailers; and for a stream that [WithInBandStreams]

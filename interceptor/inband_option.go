@@ -120,7 +120,7 @@ func WithInBandStreams(methods ...string) Option {
 }
 
 // WithTextCodes makes the client look for a code in the text of statuses that carry no
-// details, as [mapping.ParseText] does. The error is marked: [mapping.Error.Parsed]. Its
+// details, as [mapping.ParseText] does. The error is marked: [rpcerr.Error.Parsed]. Its
 // gRPC code and its message stay those of the status.
 //
 // The catalogues replace the default, which is that of package sdk; those of [WithCatalogs]

@@ -71,20 +71,20 @@ type Event struct {
 	Stack []byte
 	// Duration is the time from the start of the call to its error.
 	Duration time.Duration
-	// Attempt tells which attempt of the call failed, from 1. It is 0 where nobody
-	// counts: on the server, without [WithRetry], and where gRPC itself repeats calls.
+	// Attempt tells which attempt of the call failed, from 1. It is 0 where nobody counts:
+	// on the server, without [WithRetry], and where gRPC repeats calls, such as streams.
 	Attempt int
 	// Retrying marks an attempt after which the call is repeated, once Wait has passed. If
 	// the call ends with an error, that one comes without the mark.
 	Retrying bool
 	Wait     time.Duration
-	// GaveUp tells why the call is not repeated. It is "" if it is, and without
+	// GaveUp tells why a unary call is not repeated. It is "" if it is, and without
 	// [WithRetry].
 	GaveUp GaveUp
 }
 
-// A GaveUp is the reason why a client with [WithRetry] does not repeat a call. There are
-// few, so that calls can be counted by it.
+// A GaveUp is the reason why a client with [WithRetry] does not repeat a unary call. There
+// are few, so that calls can be counted by it.
 type GaveUp string
 
 // The reasons for not repeating a call.

@@ -60,6 +60,7 @@ func TestRequestIDs(t *testing.T) {
 		{"nil function", []interceptor.ServerOption{fixed, interceptor.WithRequestID(nil)}, nil, sdk.InstanceNotFound, "fixed"},
 		{"id of the error", []interceptor.ServerOption{fixed}, nil, sdk.InstanceNotFound.Errorf("x").WithRequestID("own"), "own"},
 		{"id of a received error", []interceptor.ServerOption{fixed}, nil, sentByPeer(sdk.InstanceNotFound.Errorf("x").WithRequestID("theirs").GRPCStatus()), "theirs"},
+		{"received error without an id", []interceptor.ServerOption{fixed}, nil, sentByPeer(sdk.InstanceNotFound.Errorf("x").GRPCStatus()), ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			var observed string

@@ -16,9 +16,10 @@ import (
 //
 // If there is no id, an error with a code gets a random one in two cases: it was raised
 // around a cause, or the client gets only the catalogue's text for more than a bare code,
-// such as for an error that a rule has claimed. An error with a message of its own gets
-// none, even if another error wraps it. A plain status gets none either, because it has no
-// place for an id.
+// such as for an error that a rule has claimed.
+//
+// An error that has an id keeps it. A plain status has no place for one, and an error that
+// another service sent goes on as it came: observers find the id in Event.RequestID.
 //
 // The function may run concurrently. If it panics, the request has no id. A nil function is
 // ignored.

@@ -22,9 +22,8 @@ type RetryPolicy struct {
 	// Before the n-th repetition of a call, the client waits for what the server asks for,
 	// plus a random part of InitialBackoff × Multiplier^(n-1), which is at most
 	// MaxBackoff. The defaults are 100 ms, 2, and 5 s or InitialBackoff, whichever is
-	// longer. InitialBackoff is at least 1 ms. Multiplier is at least 1; only a service
-	// config has an upper bound, 1000. MaxBackoff is at least InitialBackoff, and at most
-	// [rpcerr.MaxRetryDelay] in any case.
+	// longer. InitialBackoff is at least 1 ms, Multiplier at least 1, and MaxBackoff at
+	// least InitialBackoff, but never more than [rpcerr.MaxRetryDelay].
 	InitialBackoff time.Duration
 	Multiplier     float64
 	MaxBackoff     time.Duration
