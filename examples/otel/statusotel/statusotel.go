@@ -9,18 +9,19 @@
 //
 // # Spans
 //
-// On a server the span of the call gets the attributes below, error.type among them,
-// and the real cause, if there is more to know than the code, as an exception event. On
-// a client an event "rpc.error" with these attributes is added to the caller's span,
-// because that span may have many calls, and a call many attempts. The status of spans
-// is left to otelgrpc.
+// On a server the span of the call gets error.type, rpc.response.status_code and the
+// attributes below but [SideKey], and the real cause, if there is more to know than the
+// code, as an exception event. On a client an event "rpc.error" with these and rpc.method is
+// added to the caller's span, because that span may have many calls, and a call many
+// attempts. The status of spans is left to otelgrpc.
 //
 // # Counter
 //
-// statusmap.errors counts errors. The number of its time series is bounded, whatever
-// peers send: a code that no catalogue of this program lists has "_OTHER" for its
-// domain and error.type, a gRPC code that there is not has it for its status code, and a
-// method that no descriptor in this program declares has it from the hundredth on.
+// statusmap.errors counts errors, by rpc.system.name, rpc.method, rpc.response.status_code,
+// error.type and the attributes from [DomainKey] to [GaveUpKey]. The number of its time
+// series is bounded, whatever peers send: a code that no catalogue of this program lists has
+// "_OTHER" for its domain and error.type, a gRPC code that there is not has it for its status
+// code, and methods that no descriptor in this program declares have it after the first 100.
 package statusotel
 
 import (
@@ -66,8 +67,6 @@ const (
 	// where it is repeated, and for clients without retries.
 	GaveUpKey = attribute.Key("statusmap.gave_up")
 
-	// The following are for spans only.
-
 	// NumberKey is the number of the code.
 	NumberKey = attribute.Key("statusmap.number")
 	// ReasonKey is the reason, also of a code that is not listed here.
@@ -91,14 +90,18 @@ type Option func(*options)
 
 type options struct{ meters metric.MeterProvider }
 
-// WithMeterProvider sets where the counter is made; the default is the global
-// provider.
+// WithMeterProvider sets where the counter is made; the default is the global provider,
+// and nil is ignored.
 func WithMeterProvider(p metric.MeterProvider) Option {
-	return func(o *options) { o.meters = p }
+	return func(o *options) {
+		if p != nil {
+			o.meters = p
+		}
+	}
 }
 
-// New returns an observer for [interceptor.WithObserver]. One is enough for all
-// servers and clients of a program.
+// New returns an observer for [interceptor.WithObserver]. One is enough for all servers and
+// clients of a program. The error is that of the provider, if it makes no counter.
 func New(opts ...Option) (func(context.Context, interceptor.Event), error) {
 	o := options{meters: otel.GetMeterProvider()}
 	for _, opt := range opts {

@@ -200,7 +200,7 @@ func TestCounterIsBounded(t *testing.T) {
 	}
 
 	reader := sdkmetric.NewManualReader()
-	observer, err := statusotel.New(nil, statusotel.WithMeterProvider(sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))))
+	observer, err := statusotel.New(nil, statusotel.WithMeterProvider(sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))), statusotel.WithMeterProvider(nil))
 	if err != nil {
 		t.Fatal(err)
 	}
