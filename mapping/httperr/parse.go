@@ -27,8 +27,8 @@ import (
 //   - {"errorCode":…,"errorMessage":"…"};
 //   - one of these as the value of "error";
 //   - the header X-Inner-Code;
-//   - plain text, in which [mapping.ParseText] looks for a code. All of the text stays
-//     the message.
+//   - plain text, in which [mapping.ParseText] looks for a code. All of the text, of which
+//     the first 4 KiB count, stays the message.
 //
 // A body that [Write] makes for an error without a platform code has none, whatever its
 // number and its message look like.

@@ -11,8 +11,8 @@ import (
 	"github.com/openyuanrong/statusmap/mapping"
 )
 
-// MaxBody bounds how much of a body is read in search of an error: 1 MiB. Of a
-// longer one only status and headers count.
+// MaxBody bounds how much of a body is read in search of an error, and the bodies that
+// [Write] makes: 1 MiB. Of a JSON object that is longer only status and headers count.
 const MaxBody = 1 << 20
 
 // maxText bounds how much of a plain text becomes a message, in bytes.
