@@ -22,9 +22,8 @@ const pushbackKey = "grpc-retry-pushback-ms"
 // status stays.
 //
 // The trailer is the delay in milliseconds if the call may be repeated and the delay fits
-// the caller's deadline. It is -1 if the call must not be repeated and fails with a code
-// that retry policies list: UNAVAILABLE, RESOURCE_EXHAUSTED or ABORTED. In all other cases
-// there is none:
+// the caller's deadline. Else it is -1 if the call fails with a code that retry policies
+// list: UNAVAILABLE, RESOURCE_EXHAUSTED or ABORTED. In all other cases there is none:
 //
 //   - for other gRPC codes. So a policy that lists further codes, as one that comes by xDS
 //     may, repeats calls that fail with these, whatever their errors say;
@@ -33,7 +32,8 @@ const pushbackKey = "grpc-retry-pushback-ms"
 //     nothing;
 //   - for a status without a platform code, or with a guessed one, which says nothing about
 //     retries;
-//   - where a handler has set the trailer, which then stays as it is.
+//   - where a handler has set the trailer, which then stays as it is, or where nobody can
+//     tell because an interceptor outside hides gRPC's own stream.
 //
 // gRPC does not retry calls on which the handler, or an interceptor, has set response
 // headers.

@@ -93,7 +93,8 @@ func (p RetryPolicy) tokens() (maximum, refill int64) {
 // WithRetry makes the client repeat unary calls that failed, by what their errors say
 // rather than by their gRPC codes:
 //
-//   - class Safe, nothing was executed: any call;
+//   - class Safe, nothing was executed: any call, unless a service in the middle passed the
+//     error on, which counts as class Idempotent;
 //   - class Idempotent, it may have been executed: calls of methods that are declared
 //     idempotent, by the idempotency_level in their descriptors, [WithIdempotent] or
 //     [CallIdempotent];
