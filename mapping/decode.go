@@ -25,6 +25,13 @@ func FromError(err error) (*Error, bool) {
 	return d.FromError(err)
 }
 
+// CodeOf returns the code of what [FromError] finds in err, the zero Code if that has none or
+// there is nothing. It may be a guess, see there.
+func CodeOf(err error) Code {
+	e, _ := FromError(err)
+	return e.Code()
+}
+
 // FromStatus returns the error that a status carries, by a decoder that knows the
 // platform's catalogues. See [rpcerr.Decoder.FromStatus] for the outcomes.
 //

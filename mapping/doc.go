@@ -25,6 +25,7 @@
 // status:
 //
 //	if e, ok := mapping.FromError(err); ok { … e.Code(), e.Metadata(), e.Retry() … }
+//	switch mapping.CodeOf(err) { case sdk.InstanceNotFound: … }
 //
 // A plain status has no code or a guessed one, which errors.Is finds like any other: ask
 // [rpcerr.Error.Inferred] before you act on it.

@@ -17,6 +17,27 @@ import (
 	"github.com/openyuanrong/statusmap/mapping/rpcerr"
 )
 
+func ExampleCodeOf() {
+	for _, err := range []error{
+		status.Convert(sdk.InstanceNotFound.Errorf("no instance")).Err(), // as gRPC returns it
+		fmt.Errorf("invoke: %w", sdk.InstanceNotFound),
+		errors.New("no error of gRPC"),
+		nil,
+	} {
+		switch c := mapping.CodeOf(err); c {
+		case sdk.InstanceNotFound:
+			fmt.Println("start an instance")
+		default:
+			fmt.Println("another error, or none:", c.IsZero())
+		}
+	}
+	// Output:
+	// start an instance
+	// start an instance
+	// another error, or none: true
+	// another error, or none: true
+}
+
 // An error as it comes out of a call, wrapped by the caller's own code.
 func ExampleFromError() {
 	sent := sdk.InstanceNotFound.Errorf("no instance %q", "a1").With("instance", "a1").GRPCStatus()

@@ -307,13 +307,13 @@ func TestErrorfVerbs(t *testing.T) {
 	}
 }
 
-// A cause that is given is the cause, whatever the format has.
-func TestWrapfKeepsItsCause(t *testing.T) {
+// What vet would have refused is not lost either.
+func TestWrapfKeepsBothCauses(t *testing.T) {
 	t.Parallel()
 	errCause, errOther := errors.New("cause"), errors.New("other")
 	format := "no %w" // a variable hides it from vet, which would refuse it
 	e := sdk.InstanceNotFound.Wrapf(errCause, format, errOther)
-	if !errors.Is(e, errCause) || errors.Is(e, errOther) || e.Message() != sdk.InstanceNotFound.Description("en") {
+	if !errors.Is(e, errCause) || !errors.Is(e, errOther) || e.Message() != sdk.InstanceNotFound.Description("en") {
 		t.Errorf("Wrapf has the message %q, its cause: %v, another: %v", e.Message(), errors.Is(e, errCause), errors.Is(e, errOther))
 	}
 }

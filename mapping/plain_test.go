@@ -45,6 +45,9 @@ func TestPlainStatuses(t *testing.T) {
 				t.Errorf("%v becomes %v, inferred %t, %v, %v, want %v, %v, %v",
 					grpc, e.Code(), e.Inferred(), e.Retry(), e.Origin(), tt.code, tt.retry, tt.origin)
 			}
+			if c := mapping.CodeOf(status.Error(grpc, "x")); c != tt.code {
+				t.Errorf("CodeOf an error with %v = %v, want %v", grpc, c, tt.code)
+			}
 		}
 	}
 }

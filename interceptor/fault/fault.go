@@ -113,7 +113,7 @@ func matches(name, method string) bool {
 	return name == method
 }
 
-// Faults are rules in force, made by [New]. They are safe for concurrent use.
+// Faults are rules in force. The zero value has none. They are safe for concurrent use.
 type Faults struct {
 	mu    sync.Mutex
 	rules []*state
@@ -130,7 +130,7 @@ type count struct{ seen, failed int }
 
 // New returns faults by rules. For each call the first rule that holds decides.
 func New(rules ...Rule) *Faults {
-	f := &Faults{calls: map[string]count{}}
+	f := new(Faults)
 	f.Add(rules...)
 	return f
 }
@@ -177,6 +177,9 @@ func (f *Faults) count(name string) count {
 func (f *Faults) claim(method string) (Rule, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.calls == nil {
+		f.calls = map[string]count{}
+	}
 	c := f.calls[method]
 	c.seen++
 	defer func() { f.calls[method] = c }()

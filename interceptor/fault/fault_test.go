@@ -142,6 +142,19 @@ func TestNames(t *testing.T) {
 	}
 }
 
+// The zero value lets calls pass and counts them; rules can be added.
+func TestZeroFaults(t *testing.T) {
+	t.Parallel()
+	var faults fault.Faults
+	client := stubtest.Dial(t, stubtest.Start(t, working(new(sync.Map))), append(interceptor.DialOptions(), faults.DialOptions()...)...)
+	call := stubtest.Shapes()[0].Call
+	if err := call(stubtest.Context(t), client); err != nil || faults.Calls("*") != 1 {
+		t.Errorf("a call came to %v, and %d were counted, want success and 1", err, faults.Calls("*"))
+	}
+	faults.Add(fault.On("*", sdk.ParamInvalid))
+	maptest.Check(t, call(stubtest.Context(t), client), sdk.ParamInvalid)
+}
+
 // In front of the interceptors that translate errors, a fault is seen as gRPC leaves it.
 func TestOrder(t *testing.T) {
 	t.Parallel()

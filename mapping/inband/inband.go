@@ -13,6 +13,7 @@ package inband
 
 import (
 	"fmt"
+	"strings"
 	"sync"
 
 	"google.golang.org/protobuf/proto"
@@ -55,14 +56,15 @@ type Format struct {
 	// Nested names the fields whose messages are looked into, in proto style or in
 	// JSON style, in this order. Empty means "status", then "callResult".
 	Nested []string
-	// Success names, by the full name of a method ("/package.Service/Method"), the codes
-	// that are a success of that method: to kill an instance that is not there, for
-	// example. It is about reading: a status with such a code stays an error. If the
-	// number of success is not 0, use Extract.
+	// Success names, by the full name of a method ("/package.Service/Method", of which the
+	// first slash may be missing), the codes that are a success of that method: to kill an
+	// instance that is not there, for example. It is about reading: a status with such a
+	// code stays an error. If the number of success is not 0, use Extract.
 	Success map[string][]mapping.Code
 	// Extract, if set, reads all replies, in place of the shape. It is called for every
 	// reply of every method, also for those that are no protobuf messages, and may be
-	// called concurrently. An Outcome without a number is a success.
+	// called concurrently. An Outcome without a number is a success. A panic in it is one
+	// in the call.
 	Extract func(reply any) Outcome
 
 	once      sync.Once
@@ -151,7 +153,11 @@ func (f *Format) FromReply(method string, reply any) (*mapping.Error, bool) {
 func (f *Format) fail(method string, reply any, o Outcome) (*mapping.Error, bool) {
 	set := f.settings()
 	t := told.OfNumber(set.catalogs, o.Number, o.Message)
-	for _, c := range f.Success[method] {
+	success := f.Success[method]
+	if success == nil {
+		success = f.Success[strings.TrimPrefix(method, "/")]
+	}
+	for _, c := range success {
 		if c.Number() == t.Number && c.Domain() == t.Domain {
 			return nil, false
 		}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -333,10 +334,12 @@ func TestFromReplyOfAReasonAlone(t *testing.T) {
 }
 
 func TestFromReplyOfDeclaredSuccess(t *testing.T) {
-	const create = "/replies.Service/Create"
+	const create, start = "/replies.Service/Create", "/replies.Service/Start"
 	format := &inband.Format{Success: map[string][]mapping.Code{
 		kill:   {sdk.InstanceNotFound},
 		create: {sdk.InstanceDuplicated, rest.FunctionNotFound},
+
+		strings.TrimPrefix(start, "/"): {sdk.InstanceDuplicated},
 	}}
 	for _, test := range []struct {
 		method string
@@ -348,6 +351,8 @@ func TestFromReplyOfDeclaredSuccess(t *testing.T) {
 		{create, 1004, false},
 		{create, 1003, true},
 		{create, 4115, true}, // the number in another domain
+		{start, 1004, false},
+		{start, 1003, true},
 		{"", 1003, true},
 	} {
 		e, ok := format.FromReply(test.method, replyOf(t, "replies.Int", fmt.Sprintf("code: %d", test.code)))

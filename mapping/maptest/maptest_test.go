@@ -179,6 +179,10 @@ func TestCheckFailsWithoutPlatformError(t *testing.T) {
 		{"nil", func(tb testing.TB) bool {
 			return maptest.Check(tb, nil, sdk.ParamInvalid, maptest.Metadata("k", "v"), maptest.Detail(&errdetails.Help{}))
 		}, []string{"the call succeeded", "1001 PARAM_INVALID", `"v"`}},
+		{"a nil detail", func(tb testing.TB) bool {
+			return maptest.Check(tb, sdk.ParamInvalid, sdk.ParamInvalid, maptest.Detail(nil))
+		},
+			[]string{"- detail", "nil, which is none"}},
 		{"nil, by gRPC code", func(tb testing.TB) bool { return maptest.CheckGRPC(tb, nil, codes.Aborted) }, []string{"the call succeeded", "Aborted"}},
 		{"neither", func(tb testing.TB) bool { return maptest.Check(tb, io.EOF, sdk.ParamInvalid) },
 			[]string{"neither of the platform nor a gRPC status", "1001 PARAM_INVALID", "EOF (*errors.errorString)"}},

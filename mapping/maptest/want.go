@@ -185,8 +185,13 @@ func Cause(target error) Want {
 	}
 }
 
-// Detail wants a status that carries this detail.
+// Detail wants a status that carries this detail, which no status does if it is nil.
 func Detail(m proto.Message) Want {
+	if m == nil {
+		return func(error, *mapping.Error) fact {
+			return fact{name: "detail", want: "nil, which is none", got: "none of it"}
+		}
+	}
 	return func(_ error, e *mapping.Error) fact {
 		name := m.ProtoReflect().Descriptor().FullName()
 		f := fact{name: "detail " + string(name), want: messageText(m), got: "none"}

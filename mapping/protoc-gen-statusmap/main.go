@@ -141,6 +141,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime/debug"
 	"strings"
 
 	"google.golang.org/protobuf/compiler/protogen"
@@ -152,8 +153,8 @@ import (
 )
 
 const usage = `protoc-gen-statusmap is a plugin of the Protocol Buffers compiler. It is not run by
-hand: protoc or buf starts it and sends it a request on standard input. It takes no
-arguments and has no flags.
+hand: protoc or buf starts it and sends it a request on standard input. By hand it only
+takes --version and --help.
 
 In buf.gen.yaml:
 
@@ -184,7 +185,15 @@ func main() {
 }
 
 func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	if len(args) > 0 {
+	switch {
+	case len(args) == 0:
+	case args[0] == "--version":
+		fmt.Fprintln(stdout, "protoc-gen-statusmap", version())
+		return exitOK
+	case args[0] == "-h" || args[0] == "--help":
+		fmt.Fprint(stdout, usage)
+		return exitOK
+	default:
 		fmt.Fprintf(stderr, "protoc-gen-statusmap: unknown argument %q\n\n%s", args[0], usage)
 		return exitMisuse
 	}
@@ -201,6 +210,15 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		return exitMisuse
 	}
 	return exitBroken
+}
+
+// version returns the version of the module that the program was built from.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok || info.Main.Version == "" {
+		return "(devel)"
+	}
+	return info.Main.Version
 }
 
 // textOf returns what an error says, for people to read. The strings of a request need

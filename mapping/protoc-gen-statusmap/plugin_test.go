@@ -139,8 +139,7 @@ func TestRunMisuse(t *testing.T) {
 		code  int
 		want  []string
 	}{
-		{name: "help", args: []string{"-h"}, stdin: null, code: exitMisuse, want: []string{`"-h"`, "buf.gen.yaml", "protoc --statusmap_out"}},
-		{name: "version", args: []string{"--version"}, stdin: null, code: exitMisuse, want: []string{`"--version"`, "plugin"}},
+		{name: "a flag", args: []string{"--verbose"}, stdin: null, code: exitMisuse, want: []string{`"--verbose"`, "buf.gen.yaml", "protoc --statusmap_out"}},
 		{name: "a file", args: []string{"code.proto"}, stdin: marshal(request("")), code: exitMisuse, want: []string{`"code.proto"`}},
 		{name: "by hand", stdin: null, code: exitMisuse, want: []string{"not run by\nhand", "buf.gen.yaml"}},
 		{name: "unknown parameter", stdin: marshal(request("colour=red", billing(t))), code: exitMisuse, want: []string{`unknown parameter "colour"`, "module"}},
@@ -164,6 +163,25 @@ func TestRunMisuse(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestRunByHand(t *testing.T) {
+	t.Parallel()
+	for arg, want := range map[string][]string{
+		"-h":        {"buf.gen.yaml", "protoc --statusmap_out"},
+		"--help":    {"buf.gen.yaml", "protoc --statusmap_out"},
+		"--version": {"protoc-gen-statusmap "},
+	} {
+		var stdout, stderr bytes.Buffer
+		if code := run([]string{arg}, strings.NewReader(""), &stdout, &stderr); code != exitOK || stderr.Len() > 0 {
+			t.Errorf("%s: exit code %d, stderr %q, want %d and nothing", arg, code, &stderr, exitOK)
+		}
+		for _, want := range want {
+			if !strings.Contains(stdout.String(), want) {
+				t.Errorf("%s: stdout lacks %q:\n%s", arg, want, &stdout)
+			}
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package rpcerr
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"strconv"
@@ -220,7 +221,7 @@ func (c Code) Wrap(cause error) *Error {
 
 // Wrapf returns an error with this code, a cause that stays in the process and a message
 // for the peer, as by [Code.Errorf]. With %w in it there is no message, as there, and what
-// was formatted becomes the cause only if that is nil.
+// was formatted joins the cause.
 func (c Code) Wrapf(cause error, format string, args ...any) *Error {
 	e := new(Error)
 	e.raise(c, cause, format, args...)
@@ -235,9 +236,10 @@ func (e *Error) raise(c Code, cause error, format string, args ...any) {
 	case wraps(format):
 		// A copy of the format, because vet is to take this for a Sprintf.
 		err := fmt.Errorf(strings.Clone(format), args...)
-		if cause == nil {
-			e.cause, e.around = err, true
+		if cause != nil {
+			err = errors.Join(cause, err)
 		}
+		e.cause, e.around = err, true
 	case len(args) > 0 || strings.Contains(format, "%"): // Sprintf copies what it need not format
 		e.message = str.Valid(fmt.Sprintf(format, args...))
 	default:
