@@ -29,7 +29,14 @@ func hideEOF(e *Error) *Error {
 
 // isEOF reports whether a single error of a tree is, or says to be, io.EOF. It is given as
 // x too if it has that method.
-func isEOF(err error, x isser) bool { return err == io.EOF || x != nil && x.Is(io.EOF) }
+func isEOF(err error, x isser) bool { return err == io.EOF || x != nil && saysEOF(x) }
+
+// saysEOF asks an error whether it is io.EOF. One that panics is not, and can still be what
+// a [Mapper] looks for.
+func saysEOF(x isser) (says bool) {
+	defer func() { _ = recover() }()
+	return x.Is(io.EOF)
+}
 
 // notEOF is an error in which everything is found but io.EOF.
 type notEOF struct{ error }

@@ -47,6 +47,29 @@ func TestMapHidesEOF(t *testing.T) {
 	}
 }
 
+// An error that panics where it is asked for its status, or whether it is the end of a
+// context, means nothing by itself, whatever else it says to be. It costs no code behind
+// it, and is not io.EOF.
+func TestMapGoesOnBehindPanics(t *testing.T) {
+	t.Parallel()
+	ended, cancel := context.WithCancel(context.Background())
+	cancel()
+	for _, err := range []error{
+		panickingCancelled{sdk.InstanceNotFound},
+		panickingEOF{saysEOF{sdk.InstanceNotFound}},
+		onlyEOF{sdk.InstanceNotFound},
+		panickingIs{sdk.InstanceNotFound},
+	} {
+		e := new(mapping.Mapper).Map(ended, err)
+		if e.Code() != sdk.InstanceNotFound {
+			t.Errorf("%T became %v, want %v", err, e, sdk.InstanceNotFound)
+		}
+		if _, panics := err.(panickingIs); !panics && errors.Is(e, io.EOF) {
+			t.Errorf("%T is io.EOF after mapping", err)
+		}
+	}
+}
+
 type saysEOF struct{ error }
 
 func (e saysEOF) Is(target error) bool { return target == io.EOF }
@@ -56,3 +79,29 @@ func (e saysEOF) Unwrap() error        { return e.error }
 type panickingEOF struct{ saysEOF }
 
 func (panickingEOF) GRPCStatus() *status.Status { panic("a mistake") }
+
+// A panickingCancelled says to be context.Canceled, and panics where it is asked for its
+// status.
+type panickingCancelled struct{ error }
+
+func (panickingCancelled) Is(target error) bool       { return target == context.Canceled }
+func (e panickingCancelled) Unwrap() error            { return e.error }
+func (panickingCancelled) GRPCStatus() *status.Status { panic("a mistake") }
+
+// An onlyEOF says to be io.EOF, and panics where it is asked whether it is the end of a
+// context.
+type onlyEOF struct{ error }
+
+func (e onlyEOF) Unwrap() error { return e.error }
+func (onlyEOF) Is(target error) bool {
+	if target == context.Canceled || target == context.DeadlineExceeded {
+		panic("a mistake")
+	}
+	return target == io.EOF
+}
+
+// A panickingIs panics whatever it is asked.
+type panickingIs struct{ error }
+
+func (e panickingIs) Unwrap() error { return e.error }
+func (panickingIs) Is(error) bool   { panic("a mistake") }

@@ -72,12 +72,10 @@ func (m *Mapper) Map(ctx context.Context, err error) *Error {
 	eof := false
 	rpcerr.Walk(err, func(node error) bool {
 		is, _ := node.(isser)
+		eof = eof || isEOF(node, is) // first, because match may panic
 		if found == nil {
-			if found = m.match(ctx, node); found == nil {
-				found = fromContext(ctx, node, is)
-			}
+			found = m.match(ctx, node, is)
 		}
-		eof = eof || isEOF(node, is)
 		return found == nil || !eof
 	})
 	if eof {
@@ -101,9 +99,9 @@ func (m *Mapper) public(e *Error) *Error {
 // error of a tree, because it takes as long as the rest.
 type isser interface{ Is(error) bool }
 
-// match returns what a single error of the tree means, apart from the end of a context,
-// nil if it means nothing.
-func (m *Mapper) match(ctx context.Context, err error) *Error {
+// match returns what a single error of the tree means, nil if it means nothing. It is given
+// as is too if it has that method. It panics if a method of the error does.
+func (m *Mapper) match(ctx context.Context, err error, is isser) *Error {
 	switch x := err.(type) {
 	case *Error:
 		if x == nil {
@@ -127,7 +125,7 @@ func (m *Mapper) match(ctx context.Context, err error) *Error {
 		return m.relay(ctx, x)
 	case interface{ GRPCStatus() *status.Status }:
 		// Without inference: what a handler says plainly stays plain.
-		if e, ok := (&Decoder{Catalogs: platform[:]}).FromStatus(statusOf(x)); ok {
+		if e, ok := (&Decoder{Catalogs: platform[:]}).FromStatus(x.GRPCStatus()); ok {
 			// One with a platform code came over a wire somewhere, for handlers raise
 			// errors and codes. A plain one is the handler's own word: another mapper
 			// around this one must not take it for that of another service.
@@ -137,13 +135,7 @@ func (m *Mapper) match(ctx context.Context, err error) *Error {
 			return e.WithOrigin(OriginLocal)
 		}
 	}
-	return nil
-}
-
-// statusOf asks an error for its status. One that panics, as typed nils do, has none.
-func statusOf(err interface{ GRPCStatus() *status.Status }) (st *status.Status) {
-	defer func() { _ = recover() }()
-	return err.GRPCStatus()
+	return fromContext(ctx, err, is)
 }
 
 // claim asks a rule. One that panics, as nil does, or whose error does, claims nothing, and
