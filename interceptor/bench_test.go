@@ -28,6 +28,7 @@ import (
 	"github.com/openyuanrong/statusmap/gen/sdk"
 	errorsv1 "github.com/openyuanrong/statusmap/gen/yuanrong/errors/v1"
 	"github.com/openyuanrong/statusmap/interceptor"
+	"github.com/openyuanrong/statusmap/interceptor/internal/stubtest"
 	"github.com/openyuanrong/statusmap/mapping"
 )
 
@@ -557,6 +558,58 @@ func TestSample(t *testing.T) {
 	}
 	if size > 370 {
 		t.Errorf("the status has %d bytes, want at most 370", size)
+	}
+}
+
+// TestSampleHeaders holds both ways of writing the sample to the same headers of the request
+// and the same trailers, in which only the status's bytes differ by their order.
+func TestSampleHeaders(t *testing.T) {
+	var raised error
+	var seen metadata.MD
+	service := stubtest.Each(func(ctx context.Context) error {
+		seen, _ = metadata.FromIncomingContext(ctx)
+		return raised
+	})
+	unary := stubtest.Shapes()[0]
+	headers := func(err error, server []grpc.ServerOption, client ...grpc.DialOption) (request, trailer metadata.MD) {
+		raised = err
+		c := stubtest.Dial(t, stubtest.Start(t, service, server...), append(client, grpc.WithAuthority("sample"))...)
+		if err := unary.Call(stubtest.Context(t), c, grpc.Trailer(&trailer)); err == nil {
+			t.Fatal("the call succeeded")
+		}
+		for _, bin := range trailer["grpc-status-details-bin"] {
+			trailer.Append("size", strconv.Itoa(len(bin)))
+		}
+		delete(trailer, "grpc-status-details-bin")
+		return seen, trailer
+	}
+	idempotent := interceptor.WithIdempotent(unary.Method)
+	for name, test := range map[string]struct {
+		ours, naiveServer []grpc.ServerOption
+		client            []grpc.DialOption
+		naiveClient       grpc.UnaryClientInterceptor
+	}{
+		"whole": {interceptor.ServerOptions(idempotent), []grpc.ServerOption{grpc.UnaryInterceptor(naiveUnaryServer)},
+			interceptor.DialOptions(), naiveUnaryClient},
+		"alone": {interceptor.ServerOptions(idempotent, interceptor.WithoutPushback()), []grpc.ServerOption{grpc.UnaryInterceptor(naiveStatusServer)},
+			interceptor.DialOptions(interceptor.WithoutAnnouncement()), naiveStatusClient},
+	} {
+		request, trailer := headers(sample(1), test.ours, test.client...)
+		naiveRequest, naiveTrailer := headers(naiveSample(1), test.naiveServer, grpc.WithUnaryInterceptor(test.naiveClient))
+		delete(request, "grpc-timeout")
+		delete(naiveRequest, "grpc-timeout")
+		if diff := cmp.Diff(naiveRequest, request); diff != "" {
+			t.Errorf("%s: the request's headers (-naive +ours):\n%s", name, diff)
+		}
+		if diff := cmp.Diff(naiveTrailer, trailer); diff != "" {
+			t.Errorf("%s: the trailers (-naive +ours):\n%s", name, diff)
+		}
+		if _, says := trailer[pushbackKey]; says != (name == "whole") {
+			t.Errorf("%s: the trailers are %v", name, trailer)
+		}
+		if _, says := request[interceptor.AnnounceHeader]; says != (name == "whole") {
+			t.Errorf("%s: the request's headers are %v", name, request)
+		}
 	}
 }
 
