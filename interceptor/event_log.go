@@ -105,15 +105,27 @@ func because(text, cause string) string {
 	return strings.TrimRight(text, ".") + ": " + cause
 }
 
-// hiddenCauses returns the causes that platform errors in err have and do not print.
+// hiddenCauses returns the causes that platform errors in err have and do not print. A
+// [mapping.Mapper] that err has come through hides those in an error that holds io.EOF,
+// which then has a tree of its own.
 func hiddenCauses(err error) []error {
 	var hidden []error
-	rpcerr.Walk(err, func(err error) bool {
-		e, ok := err.(*mapping.Error)
-		if ok && e.Unwrap() != nil && (e.HidesCause() || e.Origin() == mapping.OriginLocal) {
-			hidden = append(hidden, e.Unwrap())
-		}
-		return true
-	})
+	trees := []error{err}
+	for i := 0; i < len(trees) && i < maxTrees; i++ {
+		rpcerr.Walk(trees[i], func(err error) bool {
+			switch x := err.(type) {
+			case *mapping.Error:
+				if x.Unwrap() != nil && (x.HidesCause() || x.Origin() == mapping.OriginLocal) {
+					hidden = append(hidden, x.Unwrap())
+				}
+			case interface{ Hidden() error }:
+				trees = append(trees, x.Hidden())
+			}
+			return true
+		})
+	}
 	return hidden
 }
+
+// maxTrees is how many mappers an error can have come through, and still be logged whole.
+const maxTrees = 10

@@ -140,6 +140,10 @@ func TestEventLogsCause(t *testing.T) {
 			`call.cause="connect: ETCD_OPERATION_ERROR (3005): Access to etcd failed: etcd"`},
 		{"one whose text is the end of what stands around it", interceptor.ServerSide, sdk.EtcdOperationError.Wrapf(errors.New("cd"), "no etcd"),
 			`call.cause="ETCD_OPERATION_ERROR (3005): no etcd: cd"`},
+		{"one inside another that holds io.EOF and is mapped already", interceptor.ServerSide, new(mapping.Mapper).Map(t.Context(),
+			fmt.Errorf("forward: %w", sdk.ParamInvalid.Wrap(fmt.Errorf("read: %w: %w", io.EOF, sdk.Finalized.Wrap(errSecret))))),
+			`call.cause="PARAM_INVALID (1001): A parameter did not pass validation: ` +
+				`forward: PARAM_INVALID (1001): A parameter did not pass validation: read: EOF: FINALIZED (9000): The instance exited after finalize: secret: password=hunter2"`},
 		{"one that another service sent", interceptor.ServerSide, fmt.Errorf("forward: %w", sentByPeer(sdk.InstanceNotFound.Errorf("gone").GRPCStatus())),
 			`call.cause="forward: INSTANCE_NOT_FOUND (1003): gone"`},
 		{"one that a code of ours says, as it stands with another service", interceptor.ServerSide, sdk.ParamInvalid.Wrap(errSecret).WithOrigin(mapping.OriginPeer), "hunter2"},

@@ -38,8 +38,12 @@ func saysEOF(x isser) (says bool) {
 	return x.Is(io.EOF)
 }
 
-// notEOF is an error in which everything is found but io.EOF.
+// notEOF is an error in which everything is found but io.EOF. It has no Unwrap, by which
+// that would be found.
 type notEOF struct{ error }
 
 func (e notEOF) Is(target error) bool { return target != io.EOF && errors.Is(e.error, target) }
 func (e notEOF) As(target any) bool   { return errors.As(e.error, target) }
+
+// Hidden returns the error as it was, for logs that follow causes.
+func (e notEOF) Hidden() error { return e.error }
