@@ -10,12 +10,12 @@ const stackOfEncoding = 2 << 10
 // frames are copied; in the depths of the encoder it would be twice as many, at 1 µs more for
 // each failing call (BenchmarkEndToEnd). Where there is room, it costs as much as any call.
 //
-// Its frame is what grows the stack. To clear it would cost more than the call, and is not
-// needed, so the argument must be false, which the compiler cannot know.
+// Its frame is what grows the stack. To use it, which clears it, would cost more than the
+// call, so the argument must be false, which the compiler cannot know.
 //
 //go:noinline
-func growStack(clear bool) {
-	if clear {
+func growStack(use bool) {
+	if use {
 		var room [stackOfEncoding]byte
 		runtime.KeepAlive(&room)
 	}
