@@ -59,19 +59,18 @@ func (s *server) setPushback(ctx context.Context, e *mapping.Error, idempotent b
 	if s.withoutPushback {
 		return
 	}
-	ms, ok := pushback(callersContext(ctx), e, idempotent)
-	if !ok || hasPushback(ctx) {
-		return
+	stream := grpc.ServerTransportStreamFromContext(ctx)
+	ms, ok := pushback(callersContext(ctx, stream), e, idempotent)
+	if ok && !hasPushback(stream) {
+		_ = stream.SetTrailer(s.trailerOf(ms))
 	}
-	_ = grpc.SetTrailer(ctx, s.trailerOf(ms))
 }
 
 // callersContext returns the context with the deadline of the caller. An interceptor
 // outside may have set an earlier one for the handler, which does not bound the call.
-func callersContext(ctx context.Context) context.Context {
-	stream, ok := grpc.ServerTransportStreamFromContext(ctx).(interface{ Context() context.Context })
-	if ok && stream.Context() != nil {
-		return stream.Context()
+func callersContext(ctx context.Context, stream grpc.ServerTransportStream) context.Context {
+	if s, ok := stream.(interface{ Context() context.Context }); ok && s.Context() != nil {
+		return s.Context()
 	}
 	return ctx
 }
@@ -151,8 +150,8 @@ func fits(ctx context.Context, delay time.Duration) bool {
 // hasPushback reports whether the trailer is, or may be, set already. The interface of
 // gRPC can only add to trailers; its own streams can be read, though. In one that
 // somebody has wrapped so that it cannot, a second value would do more harm than none.
-// Outside a call of gRPC there is nothing to set it on.
-func hasPushback(ctx context.Context) bool {
-	stream, ok := grpc.ServerTransportStreamFromContext(ctx).(interface{ Trailer() metadata.MD })
-	return !ok || len(stream.Trailer()[pushbackKey]) > 0
+// Outside a call of gRPC the stream is nil, and there is nothing to set it on.
+func hasPushback(stream grpc.ServerTransportStream) bool {
+	s, ok := stream.(interface{ Trailer() metadata.MD })
+	return !ok || len(s.Trailer()[pushbackKey]) > 0
 }
