@@ -28,8 +28,13 @@ func hideEOF(e *Error) *Error {
 }
 
 // isEOF reports whether a single error of a tree is, or says to be, io.EOF. It is given as
-// x too if it has that method.
-func isEOF(err error, x isser) bool { return err == io.EOF || x != nil && saysEOF(x) }
+// x too if it has that method. Those of this module never say so.
+func isEOF(err error, x isser) bool {
+	if _, ours := err.(*Error); ours || x == nil {
+		return err == io.EOF
+	}
+	return saysEOF(x)
+}
 
 // saysEOF asks an error whether it is io.EOF. One that panics is not, and can still be what
 // a [Mapper] looks for.
