@@ -24,7 +24,7 @@ func hideEOF(e *Error) *Error {
 	if !eof {
 		return e
 	}
-	return e.WithCause(notEOF{cause})
+	return e.WithCause(&notEOF{cause})
 }
 
 // isEOF reports whether a single error of a tree is, or says to be, io.EOF. It is given as
@@ -44,11 +44,12 @@ func saysEOF(x isser) (says bool) {
 }
 
 // notEOF is an error in which everything is found but io.EOF. It has no Unwrap, by which
-// that would be found.
+// that would be found. It is used by pointer, because errors are compared by ==, which
+// panics for a struct around an error that cannot be compared.
 type notEOF struct{ error }
 
-func (e notEOF) Is(target error) bool { return target != io.EOF && errors.Is(e.error, target) }
-func (e notEOF) As(target any) bool   { return errors.As(e.error, target) }
+func (e *notEOF) Is(target error) bool { return target != io.EOF && errors.Is(e.error, target) }
+func (e *notEOF) As(target any) bool   { return errors.As(e.error, target) }
 
 // Hidden returns the error as it was, for logs that follow causes.
-func (e notEOF) Hidden() error { return e.error }
+func (e *notEOF) Hidden() error { return e.error }

@@ -47,6 +47,26 @@ func TestMapHidesEOF(t *testing.T) {
 	}
 }
 
+// What a mapped error unwraps to can be asked for, even around an error that has no ==.
+func TestMapHidesEOFOfIncomparable(t *testing.T) {
+	t.Parallel()
+	for _, err := range []error{
+		causes{io.EOF, sdk.InstanceNotFound},
+		sdk.InstanceNotFound.Wrap(causes{io.EOF}),
+	} {
+		e := new(mapping.Mapper).Map(context.Background(), err)
+		if !errors.Is(e, e.Unwrap()) || errors.Is(e, io.EOF) {
+			t.Errorf("%T: errors.Is finds its cause: %t, io.EOF: %t", err, errors.Is(e, e.Unwrap()), errors.Is(e, io.EOF))
+		}
+	}
+}
+
+// A causes is several errors, as validators return them.
+type causes []error
+
+func (causes) Error() string     { return "causes" }
+func (c causes) Unwrap() []error { return c }
+
 // An error that panics where it is asked for its status, or whether it is the end of a
 // context, means nothing by itself, whatever else it says to be. It costs no code behind
 // it, and is not io.EOF.

@@ -79,7 +79,7 @@ func (m *Mapper) Map(ctx context.Context, err error) *Error {
 		return found == nil || !eof
 	})
 	if eof {
-		err = notEOF{err}
+		err = &notEOF{err}
 	}
 	if found == nil {
 		return m.fallback().Wrap(err)
