@@ -111,14 +111,14 @@ type logged struct {
 	domain, number, reason, grpc, retry, message, inferred, requestID string
 }
 
-// set notes a member by its name. Of two the first counts: a later one may be a part of
+// set notes a member by its name; others are ignored. Of two the first counts: a later one may be a part of
 // the text of an error.
 func (l *logged) set(name, value string) {
-	to := map[string]*string{
+	to, ok := map[string]*string{
 		"reason": &l.reason, "grpc": &l.grpc, "grpc_code": &l.grpc, "retry": &l.retry, "message": &l.message,
 		"inferred": &l.inferred, "request_id": &l.requestID,
 	}[name]
-	if *to == "" {
+	if ok && *to == "" {
 		*to = value
 	}
 }
@@ -152,7 +152,7 @@ func (l logged) finding() (finding, bool) {
 	}
 	body := map[string]any{
 		"code": parse(l.number), "domain": l.domain, "message": l.message, "reason": l.reason,
-		"grpc_code": grpcName(codes.Unknown),
+		"grpc_code": grpcName(codes.Unknown), "request_id": l.requestID,
 	}
 	if c, ok := parseGRPC(l.grpc); ok {
 		body["grpc_code"] = grpcName(c)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -28,8 +29,10 @@ var (
 	// pairRule is how one is logged, by slog or in JSON: the number behind the domain,
 	// both in the same group.
 	pairRule = regexp.MustCompile(`(?:^|[\s,{"])([\w.]*)\bdomain` + is + `(` + domainName + `)\\*"?[\s,]+\\*"?([\w.]*)\bnumber` + is + `(\d{1,10})\b`)
-	// memberRule are the other members of such an error.
-	memberRule = regexp.MustCompile(`[\s,{"]([\w.]*)\b(reason|grpc|grpc_code|retry|message|inferred|request_id)\\*"?\s*[=:]\s*(?:\{\\*"class\\*":)?` +
+	// memberRule are the other members of such an error, metadata as a whole, because its
+	// keys are no members.
+	memberRule = regexp.MustCompile(`[\s,{"]metadata"\s*:\s*\{(?:"(?:[^"\\]|\\.)*"|[^"{}\\])*\}|` +
+		`[\s,{"]([\w.]*)\b(reason|grpc|grpc_code|retry|message|inferred|request_id|metadata)\\*"?\s*[=:]\s*(?:\{\\*"class\\*":)?` +
 		`("(?:[^"\\]|\\.)*"|\\+"[^"\\]*|[^\s,"}\\]*)(?:\\*"?,\\*"delay_ms\\*":(\d+))?`)
 	// domainRule and numberRule are the two apart from each other, as others sort them.
 	domainRule = regexp.MustCompile(`(?:^|[\s,{."])domain` + is + `(` + domainName + `)`)
@@ -166,10 +169,7 @@ func (l *lineReader) endsValue(at int) bool {
 func members(text string) map[string]logged {
 	groups := map[string]logged{}
 	for _, m := range memberRule.FindAllStringSubmatch(text, -1) {
-		value, err := strconv.Unquote(m[3])
-		if err != nil {
-			value = strings.TrimLeft(m[3], "\\\"")
-		}
+		value := memberValue(m[3])
 		if m[4] != "" {
 			value += " after " + m[4] + "ms"
 		}
@@ -178,6 +178,19 @@ func members(text string) map[string]logged {
 		groups[m[1]] = said
 	}
 	return groups
+}
+
+// memberValue returns a value without quotes, be they of logfmt or of JSON, which write
+// some characters differently.
+func memberValue(text string) string {
+	if value, err := strconv.Unquote(text); err == nil {
+		return value
+	}
+	var value string
+	if json.Unmarshal([]byte(text), &value) == nil {
+		return value
+	}
+	return strings.TrimLeft(text, "\\\"")
 }
 
 // addPair adds an error by domain and number, of which said tells the rest.

@@ -463,6 +463,42 @@ func TestLogOccurrence(t *testing.T) {
 	}
 }
 
+// A line tells the id of the request whether a catalogue has the code or not.
+func TestLogRequestID(t *testing.T) {
+	t.Parallel()
+	const known, unknown = `"domain":"sdk.yuanrong","number":1003,"reason":"INSTANCE_NOT_FOUND"`, `"domain":"team.example","number":77,"reason":"NEW_ONE"`
+	for name, tt := range map[string]struct{ line, want string }{
+		"of a catalogue": {`{"e":{` + known + `,"message":"m","request_id":"r-17"}}`, "r-17"},
+		"of none":        {`{"e":{` + unknown + `,"message":"m","request_id":"r-17"}}`, "r-17"},
+		"of none, text":  {`e.domain=team.example e.number=77 e.reason=NEW_ONE e.message=m e.request_id=r-17`, "r-17"},
+		"in metadata":    {`{"e":{` + known + `,"message":"m","metadata":{"a":"}","request_id":"another's"}}}`, ""},
+		"behind it":      {`{"e":{` + known + `,"message":"m","metadata":{"request_id":"another's"},"request_id":"r-17"}}`, "r-17"},
+		"in it as text":  {`domain=sdk.yuanrong number=1003 message=m metadata="map[a:b request_id:another's]"`, ""},
+	} {
+		_, stdout, _ := explain(t, tt.line, "-json", "-")
+		var got []struct {
+			Message   string
+			RequestID string `json:"request_id"`
+		}
+		if err := json.Unmarshal([]byte(stdout), &got); err != nil || len(got) != 1 {
+			t.Errorf("%s: explained as\n%s", name, stdout)
+			continue
+		}
+		if got[0].Message != "m" || got[0].RequestID != tt.want {
+			t.Errorf("%s: message %q of request %q, want %q of %q", name, got[0].Message, got[0].RequestID, "m", tt.want)
+		}
+	}
+}
+
+// JSON of others has escapes that Go does not write.
+func TestLogEscapes(t *testing.T) {
+	t.Parallel()
+	_, stdout, _ := explain(t, `{"domain":"sdk.yuanrong","number":1003,"message":"a\/b \ud83d\ude00"}`, "-")
+	if !strings.Contains(stdout, " a/b 😀\n") {
+		t.Errorf("the message is not a/b 😀:\n%s", stdout)
+	}
+}
+
 // What stands in front of a read error is explained all the same.
 func TestLogBroken(t *testing.T) {
 	t.Parallel()
