@@ -127,5 +127,6 @@ func hiddenCauses(err error) []error {
 	return hidden
 }
 
-// maxTrees is how many mappers an error can have come through, and still be logged whole.
+// maxTrees bounds the trees that are looked into: one for the error, and one for each
+// mapping that it, or an error joined in it, has come through.
 const maxTrees = 10

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -259,6 +260,29 @@ func (s *unreadableStream) SetTrailer(md metadata.MD) error {
 	s.trailer = metadata.Join(s.trailer, md)
 	return nil
 }
+
+// A stream that has a method for its context may have none, as one made for a test: then the
+// deadline is that of the handler's context.
+func TestPushbackOnAStreamWithoutContext(t *testing.T) {
+	for left, want := range map[time.Duration]string{
+		time.Hour:        strconv.FormatInt(sdk.InvokeRateLimited.Retry().Delay.Milliseconds(), 10),
+		time.Millisecond: "-1",
+	} {
+		stream := new(bareStream)
+		ctx, cancel := context.WithTimeout(grpc.NewContextWithServerTransportStream(context.Background(), stream), left)
+		defer cancel()
+		_, err := interceptor.UnaryServer()(ctx, nil, unaryInfo, func(context.Context, any) (any, error) { return nil, sdk.InvokeRateLimited })
+		if got := stream.trailer.Get(pushbackKey); !errors.Is(err, sdk.InvokeRateLimited) || !slices.Equal(got, []string{want}) {
+			t.Errorf("with %v left: got %v and the trailer %q, want %q", left, err, got, want)
+		}
+	}
+}
+
+// bareStream is one whose trailers can be read.
+type bareStream struct{ unreadableStream }
+
+func (*bareStream) Context() context.Context { return nil }
+func (s *bareStream) Trailer() metadata.MD   { return s.trailer }
 
 func TestWithoutPushback(t *testing.T) {
 	handler := stubtest.Each(func(context.Context) error { return sdk.InvokeRateLimited })

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"testing"
 
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
 	"github.com/openyuanrong/statusmap/gen/sdk"
@@ -89,6 +90,27 @@ func TestMapGoesOnBehindPanics(t *testing.T) {
 		}
 	}
 }
+
+// An error that panics where it is asked whether it is io.EOF has only not said so: what
+// else it means counts, as a rule or its status has it.
+func TestMapReadsErrorsWhoseIsPanics(t *testing.T) {
+	t.Parallel()
+	claims := &mapping.Mapper{Rules: []mapping.Rule{mapping.WhenAs[panickingIs](sdk.InstanceNotFound)}}
+	if e := claims.Map(context.Background(), panickingIs{errors.New("x")}); e.Code() != sdk.InstanceNotFound {
+		t.Errorf("a claimed error became %v, want %v", e, sdk.InstanceNotFound)
+	}
+	e := new(mapping.Mapper).Map(context.Background(), panickingStatus{})
+	if e.GRPCCode() != codes.NotFound || e.Message() != "gone" {
+		t.Errorf("a status became %v, want it as it is", e)
+	}
+}
+
+// A panickingStatus is a status error that panics whatever it is asked.
+type panickingStatus struct{ panickingIs }
+
+func (panickingStatus) Error() string              { return "gone" }
+func (panickingStatus) Unwrap() error              { return nil }
+func (panickingStatus) GRPCStatus() *status.Status { return status.New(codes.NotFound, "gone") }
 
 type saysEOF struct{ error }
 
