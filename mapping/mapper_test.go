@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"strings"
@@ -315,6 +316,11 @@ func TestWrapfKeepsBothCauses(t *testing.T) {
 	e := sdk.InstanceNotFound.Wrapf(errCause, format, errOther)
 	if !errors.Is(e, errCause) || !errors.Is(e, errOther) || e.Message() != sdk.InstanceNotFound.Description("en") {
 		t.Errorf("Wrapf has the message %q, its cause: %v, another: %v", e.Message(), errors.Is(e, errCause), errors.Is(e, errOther))
+	}
+	var none *fs.PathError
+	text := rpcerr.TextOf(sdk.InstanceNotFound.Wrapf(none, format, errOther).Unwrap())
+	if !strings.Contains(text, "no other") {
+		t.Errorf("beside a typed nil the cause says %q, want what was formatted in it", text)
 	}
 }
 

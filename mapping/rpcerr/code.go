@@ -1,7 +1,6 @@
 package rpcerr
 
 import (
-	"errors"
 	"fmt"
 	"log/slog"
 	"strconv"
@@ -237,7 +236,7 @@ func (e *Error) raise(c Code, cause error, format string, args ...any) {
 		// A copy of the format, because vet is to take this for a Sprintf.
 		err := fmt.Errorf(strings.Clone(format), args...)
 		if cause != nil {
-			err = errors.Join(cause, err)
+			err = fmt.Errorf("%w: %w", err, cause) // which, unlike a join, outlasts a text that panics
 		}
 		e.cause, e.around = err, true
 	case len(args) > 0 || strings.Contains(format, "%"): // Sprintf copies what it need not format
