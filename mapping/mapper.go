@@ -53,8 +53,9 @@ type Mapper struct {
 // context's error.
 //
 // If err itself is a code, or an error raised from one in this process, the result takes its
-// place; else the result unwraps to err. So outer code still finds everything in err but
-// io.EOF, which logs and metrics take for the good end of a stream. Nothing of that is sent.
+// place; else the result unwraps to err. So outer code still finds everything in err, but for
+// an io.EOF among the 1000, which logs and metrics take for the good end of a stream. Nothing
+// of that is sent.
 func (m *Mapper) Map(ctx context.Context, err error) *Error {
 	switch x := err.(type) { // what handlers mostly return, without the cost of a walk
 	case nil:

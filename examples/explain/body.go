@@ -111,8 +111,8 @@ type logged struct {
 	domain, number, reason, grpc, retry, message, inferred, requestID string
 }
 
-// set notes a member by its name; others are ignored. Of two the first counts: a later one may be a part of
-// the text of an error.
+// set notes a member by its name; others are ignored. Of two the first counts: a later one
+// may be a part of the text of an error.
 func (l *logged) set(name, value string) {
 	to, ok := map[string]*string{
 		"reason": &l.reason, "grpc": &l.grpc, "grpc_code": &l.grpc, "retry": &l.retry, "message": &l.message,
