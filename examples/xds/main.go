@@ -12,6 +12,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"slices"
 	"sync/atomic"
 	"text/tabwriter"
 	"time"
@@ -54,16 +55,16 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 // repeats, in Envoy's spelling.
 type scenario struct {
 	retryOn string
-	drops   bool // the mesh drops all calls
-	raise   func() error
+	drops   bool  // the mesh drops all calls
+	err     error // of the service
 }
 
 var scenarios = []scenario{
-	{retryOn: "resource-exhausted,unavailable", raise: func() error { return rateLimited }},
-	{retryOn: "resource-exhausted,unavailable", raise: func() error { return sdk.InnerCommunication }},
+	{retryOn: "resource-exhausted,unavailable", err: rateLimited},
+	{retryOn: "resource-exhausted,unavailable", err: sdk.InnerCommunication},
 	// Such a code forbids nothing to gRPC, because no sensible policy lists it.
-	{retryOn: "internal", raise: func() error { return sdk.InnerSystemError }},
-	{retryOn: "unavailable", raise: func() error { return rateLimited }},
+	{retryOn: "internal", err: sdk.InnerSystemError},
+	{retryOn: "unavailable", err: rateLimited},
 	{retryOn: "unavailable", drops: true},
 }
 
@@ -114,7 +115,7 @@ type outcome struct {
 
 // call makes one call, in a mesh of its own.
 func call(ctx context.Context, s scenario, u user) (outcome, error) {
-	svc := &service{raise: s.raise}
+	svc := &service{err: s.err}
 	srv := grpc.NewServer(interceptor.ServerOptions()...)
 	functionv1.RegisterFunctionServiceServer(srv, svc)
 	lis, err := net.Listen("tcp", "127.0.0.1:0")
@@ -129,7 +130,7 @@ func call(ctx context.Context, s scenario, u user) (outcome, error) {
 		return outcome{}, err
 	}
 	defer stop()
-	conn, err := grpc.NewClient("xds:///"+serviceName, append(u.options, grpc.WithResolvers(mesh), grpc.WithTransportCredentials(insecure.NewCredentials()))...)
+	conn, err := grpc.NewClient("xds:///"+serviceName, append(slices.Clone(u.options), grpc.WithResolvers(mesh), grpc.WithTransportCredentials(insecure.NewCredentials()))...)
 	if err != nil {
 		return outcome{}, err
 	}
@@ -144,14 +145,14 @@ func call(ctx context.Context, s scenario, u user) (outcome, error) {
 	return outcome{svc.executions.Load(), e}, nil
 }
 
-// A service ends every call with what raise returns, and counts them.
+// A service ends every call with the same error, and counts them.
 type service struct {
 	functionv1.UnimplementedFunctionServiceServer
-	raise      func() error
+	err        error
 	executions atomic.Int64
 }
 
 func (s *service) Invoke(context.Context, *functionv1.InvokeRequest) (*functionv1.InvokeResponse, error) {
 	s.executions.Add(1)
-	return nil, s.raise()
+	return nil, s.err
 }

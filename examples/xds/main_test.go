@@ -15,7 +15,6 @@ import (
 // call, its attempts are all; where the server forbids it, there is one. What the mesh drops
 // never left.
 func TestWhoRepeats(t *testing.T) {
-	raise := func(err error) func() error { return func() error { return err } }
 	const usual = "resource-exhausted,unavailable"
 	for _, test := range []struct {
 		scenario
@@ -23,10 +22,10 @@ func TestWhoRepeats(t *testing.T) {
 		executions          int64
 		attempts, withRetry int64 // attempts and executions of the client with WithRetry
 	}{
-		{scenario{usual, false, raise(rateLimited)}, sdk.InvokeRateLimited, 3, 0, 3},
-		{scenario{usual, false, raise(sdk.InnerCommunication)}, sdk.InnerCommunication, 1, 1, 1},
-		{scenario{"internal", false, raise(sdk.InnerSystemError)}, sdk.InnerSystemError, 3, 0, 3},
-		{scenario{"unavailable", false, raise(rateLimited)}, sdk.InvokeRateLimited, 1, 5, 5},
+		{scenario{usual, false, rateLimited}, sdk.InvokeRateLimited, 3, 0, 3},
+		{scenario{usual, false, sdk.InnerCommunication}, sdk.InnerCommunication, 1, 1, 1},
+		{scenario{"internal", false, sdk.InnerSystemError}, sdk.InnerSystemError, 3, 0, 3},
+		{scenario{"unavailable", false, rateLimited}, sdk.InvokeRateLimited, 1, 5, 5},
 		{scenario{"unavailable", true, nil}, sdk.InnerCommunication, 0, 5, 0},
 	} {
 		for i, want := range []int64{test.executions, test.withRetry} {
