@@ -77,33 +77,24 @@ func naiveDecode(err error) error {
 }
 
 // naiveUnaryServer does what interceptor.UnaryServer does for an error: the status, and
-// within a call the trailer.
-func naiveUnaryServer(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
-	resp, err := handler(ctx, req)
-	if err == nil {
-		return resp, nil
-	}
-	var e *naiveError
-	if !errors.As(err, &e) {
-		return resp, status.Error(codes.Internal, "internal error")
-	}
-	if grpc.ServerTransportStreamFromContext(ctx) != nil {
-		_ = grpc.SetTrailer(ctx, metadata.Pairs("grpc-retry-pushback-ms", strconv.FormatInt(e.delay.Milliseconds(), 10)))
-	}
-	return resp, e.sealed(ctx)
-}
+// within a call the trailer. naiveStatusServer leaves the trailer out.
+var naiveUnaryServer, naiveStatusServer = naiveServer(true), naiveServer(false)
 
-// naiveStatusServer is naiveUnaryServer without the trailer.
-func naiveStatusServer(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
-	resp, err := handler(ctx, req)
-	if err == nil {
-		return resp, nil
+func naiveServer(trailer bool) grpc.UnaryServerInterceptor {
+	return func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+		resp, err := handler(ctx, req)
+		if err == nil {
+			return resp, nil
+		}
+		var e *naiveError
+		if !errors.As(err, &e) {
+			return resp, status.Error(codes.Internal, "internal error")
+		}
+		if trailer && grpc.ServerTransportStreamFromContext(ctx) != nil {
+			_ = grpc.SetTrailer(ctx, metadata.Pairs("grpc-retry-pushback-ms", strconv.FormatInt(e.delay.Milliseconds(), 10)))
+		}
+		return resp, e.sealed(ctx)
 	}
-	var e *naiveError
-	if !errors.As(err, &e) {
-		return resp, status.Error(codes.Internal, "internal error")
-	}
-	return resp, e.sealed(ctx)
 }
 
 // sealed returns the error that gRPC is to send for e.

@@ -128,33 +128,23 @@ func requestID(ctx context.Context) string {
 	return ""
 }
 
-// naiveServer is the interceptor that sends a naiveError, and within a call the trailer.
-func naiveServer(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
-	resp, err := handler(ctx, req)
-	if err == nil {
-		return resp, nil
+// naiveServer returns the interceptor that sends a naiveError, and within a call the trailer
+// if that is wanted.
+func naiveServer(trailer bool) grpc.UnaryServerInterceptor {
+	return func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+		resp, err := handler(ctx, req)
+		if err == nil {
+			return resp, nil
+		}
+		var e *naiveError
+		if !errors.As(err, &e) {
+			return resp, status.Error(codes.Internal, "internal error")
+		}
+		if trailer && grpc.ServerTransportStreamFromContext(ctx) != nil {
+			_ = grpc.SetTrailer(ctx, metadata.Pairs("grpc-retry-pushback-ms", strconv.FormatInt(e.delay.Milliseconds(), 10)))
+		}
+		return resp, e.sealed(ctx)
 	}
-	var e *naiveError
-	if !errors.As(err, &e) {
-		return resp, status.Error(codes.Internal, "internal error")
-	}
-	if grpc.ServerTransportStreamFromContext(ctx) != nil {
-		_ = grpc.SetTrailer(ctx, metadata.Pairs("grpc-retry-pushback-ms", strconv.FormatInt(e.delay.Milliseconds(), 10)))
-	}
-	return resp, e.sealed(ctx)
-}
-
-// naiveStatusServer is naiveServer without the trailer.
-func naiveStatusServer(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
-	resp, err := handler(ctx, req)
-	if err == nil {
-		return resp, nil
-	}
-	var e *naiveError
-	if !errors.As(err, &e) {
-		return resp, status.Error(codes.Internal, "internal error")
-	}
-	return resp, e.sealed(ctx)
 }
 
 // announce is the interceptor that announces the client.
@@ -197,7 +187,7 @@ func naive() *contender {
 				class:    errorsv1.RetryClass_RETRY_CLASS_IDEMPOTENT, delay: delay,
 			}
 		},
-		server: naiveServer,
+		server: naiveServer(true),
 		client: naiveClient,
 		dial:   []grpc.DialOption{grpc.WithChainUnaryInterceptor(naiveClient, announce)},
 		is:     func(err error) bool { return errors.Is(err, target) },
@@ -215,6 +205,6 @@ func naive() *contender {
 func naiveStatusOnly() *contender {
 	c := naive()
 	c.name, c.note = "naive, status only", "the same without the trailer and the announcement"
-	c.server, c.dial = naiveStatusServer, nil
+	c.server, c.dial = naiveServer(false), nil
 	return c
 }
