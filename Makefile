@@ -186,7 +186,7 @@ compare: ## Compare with other libraries, by what arrives and what it costs
 	cd examples/compare && go run .
 
 # The million takes minutes.
-ci: SOAK := 50000
+ci: SOAK := 20000
 
 .PHONY: ci
 ci: lint checkgenerate breaking breaking-selftest readme plugin-test floor race soak fuzz newest nested interop limits ## Everything that has to pass
