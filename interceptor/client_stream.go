@@ -104,21 +104,45 @@ func (s *clientStream) RecvMsg(m any) error {
 // first message. That may be the end of one without messages, or a lost status: once a
 // message has come, gRPC does not repeat the stream any more.
 func (s *clientStream) emptyEnd(m any) error {
-	if header, trailer, ok := s.metadata(); ok {
-		if len(trailer) > 0 {
-			// The server has ended the stream, so that it knows its status, or there is a
-			// message yet. On one that gRPC has ended, receiving again could block for ever.
-			if err := s.ClientStream.RecvMsg(m); err != io.EOF {
-				return err
-			}
-		} else if len(header) == 0 {
-			return lostStatus(s.ctx)
-		}
+	err := io.EOF
+	switch header, trailer, ok := s.metadata(); {
+	case !ok:
+	case len(trailer) > 0:
+		// The server has ended the stream, so that it knows its status, or there is a
+		// message yet.
+		err = s.ClientStream.RecvMsg(m)
+	case len(header) > 0:
+		err = s.receiveRest(m)
+	default:
+		err = lostStatus(s.ctx)
+	}
+	if err != io.EOF {
+		return err
 	}
 	if s.desc.ServerStreams {
 		return io.EOF
 	}
 	return noReply(s.ctx, false)
+}
+
+// restTime is how long is waited for what a stream that has ended still holds. That is
+// there, or never comes.
+const restTime = time.Second
+
+// receiveRest receives what comes after headers on a stream that has ended. If the server
+// has ended it without trailers of its own, the status is there, or a message yet. If gRPC
+// has given it up, receiving blocks for ever, whatever the context does, and the goroutine
+// is lost. The connection has to break for that while gRPC repeats the stream, after the
+// headers and before the end.
+func (s *clientStream) receiveRest(m any) error {
+	received := make(chan error, 1)
+	go func() { received <- s.ClientStream.RecvMsg(m) }()
+	select {
+	case err := <-received:
+		return err
+	case <-time.After(restTime):
+		return lostStatus(s.ctx)
+	}
 }
 
 // isOfGRPC reports whether gRPC itself has made the stream, which puts its peer into its

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"net/url"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -19,6 +20,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/peer"
+	"google.golang.org/grpc/stats"
 	"google.golang.org/grpc/status"
 
 	testgrpc "google.golang.org/grpc/interop/grpc_testing"
@@ -553,12 +555,15 @@ func TestLostStatus(t *testing.T) {
 		{"wrapped io.EOF", nil, serverStream, scriptedStream{recv: []error{errExhausted, down}, trailer: answered}, down},
 		{"a message after all", nil, serverStream, scriptedStream{recv: []error{io.EOF, nil, io.EOF}, trailer: answered}, io.EOF},
 		{"a good end", nil, serverStream, scriptedStream{recv: []error{io.EOF, io.EOF}, trailer: answered}, io.EOF},
-		{"a good end after headers", nil, serverStream, scriptedStream{recv: []error{io.EOF}, header: answered}, io.EOF},
+		{"a good end after headers", nil, serverStream, scriptedStream{recv: []error{io.EOF, io.EOF}, header: answered}, io.EOF},
+		{"an error after headers", nil, serverStream, scriptedStream{recv: []error{io.EOF, down}, header: answered}, down},
+		{"a message after headers", nil, serverStream, scriptedStream{recv: []error{io.EOF, nil, io.EOF}, header: answered}, io.EOF},
+		{"no answer after headers", nil, serverStream, scriptedStream{recv: []error{io.EOF, errNever}, header: answered}, lost},
 		{"a good end after a message", nil, serverStream, scriptedStream{recv: []error{nil, io.EOF}}, io.EOF},
 		{"no answer", nil, serverStream, scriptedStream{recv: []error{io.EOF}}, lost},
 		{"no answer, wrapped", nil, serverStream, scriptedStream{recv: []error{errExhausted}}, lost},
 		{"no answer within the time", cancelled, serverStream, scriptedStream{recv: []error{io.EOF}}, status.FromContextError(context.Canceled).Err()},
-		{"no reply", nil, clientStream, scriptedStream{recv: []error{io.EOF}, header: answered}, noReply},
+		{"no reply", nil, clientStream, scriptedStream{recv: []error{io.EOF, io.EOF}, header: answered}, noReply},
 		{"no reply and trailers", nil, clientStream, scriptedStream{recv: []error{io.EOF, io.EOF}, trailer: answered}, noReply},
 		{"no answer to a client stream", nil, clientStream, scriptedStream{recv: []error{io.EOF}}, lost},
 		{"a reply after all", nil, clientStream, scriptedStream{recv: []error{io.EOF, nil, io.EOF}, trailer: answered}, io.EOF},
@@ -602,6 +607,8 @@ var (
 	lost = status.Error(codes.Unavailable, "the call ended, and its status is lost")
 	// noReply is what a call ends with that the server ended without any reply.
 	noReply = status.Error(codes.Internal, "the server ended the call without a reply")
+	// errNever is none: receiving does not return.
+	errNever = errors.New("never")
 	// errExhausted is how newer versions of gRPC return the error of the last attempt.
 	errExhausted = fmt.Errorf("max retries exhausted: failed after 3 attempts: %w", io.EOF)
 	// aroundEOF are errors that others make of an io.EOF.
@@ -714,6 +721,88 @@ func wrap(ctx context.Context, t *testing.T, cc *grpc.ClientConn, desc *grpc.Str
 	}
 	return stream
 }
+
+// TestStatusAfterHeaders: the server answers with headers and a status while gRPC still
+// repeats the stream, so that sending again says io.EOF, and so does receiving then.
+func TestStatusAfterHeaders(t *testing.T) {
+	want := status.Error(codes.NotFound, "no such object")
+	for _, desc := range []*grpc.StreamDesc{{ClientStreams: true, ServerStreams: true}, {ClientStreams: true}} {
+		var attempts atomic.Int64
+		answer := func(stream grpc.ServerStream) error {
+			if attempts.Add(1) == 1 {
+				return status.Error(codes.Unavailable, "not yet")
+			}
+			if err := stream.SendHeader(metadata.Pairs("k", "v")); err != nil {
+				return err
+			}
+			return want
+		}
+		addr := stubtest.Start(t, &stubtest.Service{
+			BidiStream:   func(stream testgrpc.TestService_FullDuplexCallServer) error { return answer(stream) },
+			ClientStream: func(stream testgrpc.TestService_StreamingInputCallServer) error { return answer(stream) },
+		})
+		ctx := stubtest.Context(t)
+		late := &lateSender{answered: make(chan struct{})}
+		late.pass = func() { // by the same reader, after the end of the stream
+			_, _ = late.client.EmptyCall(ctx, new(testgrpc.Empty))
+		}
+		late.client = stubtest.Dial(t, addr, append(interceptor.DialOptions(),
+			grpc.WithDefaultServiceConfig(retryUnavailable), grpc.WithStatsHandler(late))...)
+		var err error
+		if desc.ServerStreams {
+			stream, opening := late.client.FullDuplexCall(ctx)
+			if opening != nil {
+				t.Fatal(opening)
+			}
+			_ = stream.Send(new(testgrpc.StreamingOutputCallRequest)) // receiving tells
+			_, err = stream.Recv()
+		} else {
+			stream, opening := late.client.StreamingInputCall(ctx)
+			if opening != nil {
+				t.Fatal(opening)
+			}
+			_ = stream.Send(new(testgrpc.StreamingInputCallRequest))
+			_, err = stream.CloseAndRecv()
+		}
+		if e := typed(t, err); !errors.Is(e.GRPCStatus().Err(), want) || attempts.Load() != 2 {
+			t.Errorf("server streams %t: got %v after %d attempts, want %v after 2", desc.ServerStreams, err, attempts.Load(), want)
+		}
+	}
+}
+
+// A lateSender holds the second attempt of a stream back, after its headers have left and
+// before its messages do, until the server has answered it.
+type lateSender struct {
+	client   client
+	answered chan struct{}
+	pass     func()
+	attempts atomic.Int64
+}
+
+type attemptKey struct{} // the key of an attempt's number in its context
+
+func (l *lateSender) TagRPC(ctx context.Context, info *stats.RPCTagInfo) context.Context {
+	if strings.HasSuffix(info.FullMethodName, "/EmptyCall") {
+		return ctx
+	}
+	return context.WithValue(ctx, attemptKey{}, l.attempts.Add(1))
+}
+
+func (l *lateSender) HandleRPC(ctx context.Context, s stats.RPCStats) {
+	if ctx.Value(attemptKey{}) != int64(2) {
+		return
+	}
+	switch s.(type) {
+	case *stats.InTrailer:
+		close(l.answered)
+	case *stats.OutHeader:
+		<-l.answered
+		l.pass()
+	}
+}
+
+func (*lateSender) TagConn(ctx context.Context, _ *stats.ConnTagInfo) context.Context { return ctx }
+func (*lateSender) HandleConn(context.Context, stats.ConnStats)                       {}
 
 // TestLostStatusOfAUnaryCall: in the same case gRPC returns io.EOF for a unary call.
 func TestLostStatusOfAUnaryCall(t *testing.T) {
@@ -927,5 +1016,8 @@ func (s *scriptedStream) RecvMsg(any) error {
 	}
 	err := s.recv[0]
 	s.recv = s.recv[1:]
+	if err == errNever {
+		<-s.t.Context().Done()
+	}
 	return err
 }
