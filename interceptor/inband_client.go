@@ -2,6 +2,7 @@ package interceptor
 
 import (
 	"context"
+	"io"
 
 	"google.golang.org/grpc"
 
@@ -38,6 +39,16 @@ func (c *client) openInBand(ctx context.Context, desc *grpc.StreamDesc, cc *grpc
 		return nil, err
 	}
 	return &inBandStream{clientStream: s, cancel: cancel, replies: desc.ServerStreams}, nil
+}
+
+// SendMsg is the stream's. An error other than io.EOF is its end, after which nobody reads
+// on either.
+func (s *inBandStream) SendMsg(m any) error {
+	err := s.clientStream.SendMsg(m)
+	if err != nil && err != io.EOF {
+		s.cancel()
+	}
+	return err
 }
 
 // RecvMsg is the stream's, and returns the error that a message carries.

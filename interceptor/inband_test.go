@@ -587,6 +587,33 @@ func TestInBandStreamsPassOtherErrors(t *testing.T) {
 	}
 }
 
+// TestStreamThatFailsToSendIsReleased: nobody need receive on a stream on which sending has
+// failed, and nothing of it stays with the caller's context.
+func TestStreamThatFailsToSendIsReleased(t *testing.T) {
+	addr := stubtest.Start(t, &stubtest.Service{BidiStream: func(stream testgrpc.TestService_FullDuplexCallServer) error {
+		<-stream.Context().Done()
+		return stream.Context().Err()
+	}})
+	var inner context.Context
+	opts := append(interceptor.DialOptions(interceptor.WithInBand(nil), interceptor.WithInBandStreams("/grpc.testing.TestService/FullDuplexCall")),
+		grpc.WithDefaultCallOptions(grpc.MaxCallSendMsgSize(10)),
+		grpc.WithChainStreamInterceptor(func(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, streamer grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
+			inner = ctx
+			return streamer(ctx, desc, cc, method, opts...)
+		}))
+	stream, err := stubtest.Dial(t, addr, opts...).FullDuplexCall(stubtest.Context(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = stream.Send(&testgrpc.StreamingOutputCallRequest{Payload: &testgrpc.Payload{Body: make([]byte, 100)}})
+	if got := typed(t, err).GRPCCode(); got != codes.ResourceExhausted {
+		t.Errorf("sending: got %v, want %v", got, codes.ResourceExhausted)
+	}
+	if inner.Err() != context.Canceled {
+		t.Errorf("the context of the stream: got %v, want %v", inner.Err(), context.Canceled)
+	}
+}
+
 // A second reply of a call that has only one would be a broken protocol.
 func TestReplyThatWasSentStands(t *testing.T) {
 	service := replying(func(context.Context) ([]proto.Message, error) {
